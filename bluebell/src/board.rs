@@ -3,7 +3,7 @@
 //! The framework asks for nothing else of the machine below it. A board is written once for a kind of
 //! hardware; an application never sees these traits.
 
-use core::net::Ipv4Addr;
+use core::net::{Ipv4Addr, SocketAddr};
 
 use edge_nal::{Dns, TcpBind, TcpConnect, UdpBind};
 use embedded_io_async::{Read, Write};
@@ -39,6 +39,8 @@ pub struct Hardware<'b, B: Board> {
     pub portal: B::Portal,
     /// Which services the board's access point needs from the framework.
     pub portal_services: PortalServices,
+    /// What the board offers where the configuration names nothing.
+    pub own_servers: OwnServers,
     /// The console.
     pub console: B::Console,
     /// Entropy, reset and watchdog.
@@ -76,6 +78,15 @@ pub struct PortalServices {
     /// Whether clients get their addresses (DHCP, port 67) and names (DNS, port 53) from the
     /// framework: true on a chip, false where the host's own network is used.
     pub dhcp_and_dns: bool,
+}
+
+/// Servers that a board brings along, for a configuration that names none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OwnServers {
+    /// An MQTT 5 broker, used when `mqtt.host` is empty.
+    pub broker: Option<SocketAddr>,
+    /// An SNTP server, used when `clock.server` is empty.
+    pub time: Option<SocketAddr>,
 }
 
 /// A Wi-Fi radio that is station and access point at once, on one channel.
