@@ -1,5 +1,11 @@
 //! Secrets: redacted wherever they could be seen, sealed wherever they are kept.
 
+#[cfg(test)]
+mod tests;
+mod vault;
+
+pub use vault::{OVERHEAD, OpenError, SECRET_MOST, SealError, Vault, VaultError};
+
 use core::fmt;
 
 use heapless::String;

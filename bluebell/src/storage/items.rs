@@ -1,0 +1,215 @@
+//! The items of the map as they lie on flash, seen from below `sequential-storage`.
+//!
+//! That crate offers no way to overwrite an item's bytes, and to look at an image without repairing
+//! it. Both only need its item headers, whose layout its `item` module documents: checksum of the data
+//! (4 bytes, zero: erased), length of the data (2), checksum of the length (2), then the data, padded
+//! to a word. Each sector begins and ends with a word that marks its state.
+
+use embedded_storage_async::nor_flash::{MultiwriteNorFlash, NorFlash, ReadNorFlash};
+
+use super::Key;
+use super::medium::{Failed, Medium, SECTOR, WORD};
+
+/// The bytes of an item's header.
+const HEADER: u32 = 8;
+
+/// The most bytes that a key takes in an item.
+const KEY_MOST: usize = (1 + Key::MOST).next_multiple_of(WORD);
+
+/// A key as it begins an item: its length, its bytes, zeros up to a whole word.
+pub(super) fn encode_key<'b>(key: &Key, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
+    let name = key.as_bytes();
+    let place = buffer.get_mut(..(1 + name.len()).next_multiple_of(WORD))?;
+    place.fill(0);
+    place[0] = name.len() as u8;
+    place[1..=name.len()].copy_from_slice(name);
+    Some(place)
+}
+
+/// The key that an item begins with, and how many bytes it takes.
+pub(super) fn decode_key(data: &[u8]) -> Option<(Key, usize)> {
+    let length = usize::from(*data.first()?);
+    let key = Key::from_bytes(data.get(1..=length)?)?;
+    Some((key, (1 + length).next_multiple_of(WORD)))
+}
+
+/// CRC-16 with polynomial 0x1A2E, reflected, never 0xFFFF.
+pub(super) fn crc16(parts: &[&[u8]]) -> u16 {
+    let mut crc = 0xFFFF_u16;
+    for byte in parts.iter().copied().flatten() {
+        crc ^= u16::from(*byte);
+        for _ in 0..8 {
+            let carry = crc & 1 == 1;
+            crc >>= 1;
+            if carry {
+                crc ^= 0x1A2E;
+            }
+        }
+    }
+    match !crc {
+        0xFFFF => 0xFFFE,
+        crc => crc,
+    }
+}
+
+/// Where the data of one item lies; it may be live, torn or erased.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Item {
+    address: u32,
+    length: u32,
+}
+
+impl Item {
+    fn data(self) -> u32 {
+        self.address + HEADER
+    }
+
+    /// Reads up to `buffer`'s length from the start of the data; the part that is the item's.
+    pub(super) async fn read<'b, F: NorFlash>(
+        self,
+        medium: &mut Medium<F>,
+        buffer: &'b mut [u8],
+    ) -> Result<&'b [u8], Failed> {
+        let length = buffer.len().min(self.length as usize);
+        // What is read is whole words; the last item of a sector ends before the sector's last word.
+        let whole = length.next_multiple_of(WORD).min(buffer.len());
+        medium.read(self.data(), &mut buffer[..whole]).await?;
+        Ok(&buffer[..length])
+    }
+
+    /// Whether the item is the one of `key`, where `key` is encoded.
+    pub(super) async fn has_key<F: NorFlash>(
+        self,
+        medium: &mut Medium<F>,
+        key: &[u8],
+    ) -> Result<bool, Failed> {
+        let mut buffer = [0; KEY_MOST];
+        let Some(place) = buffer.get_mut(..key.len()) else {
+            return Ok(false);
+        };
+        Ok(self.read(medium, place).await? == key)
+    }
+
+    /// Whether the bytes after `skip` are exactly `value`.
+    async fn has_value<F: NorFlash>(
+        self,
+        medium: &mut Medium<F>,
+        skip: u32,
+        value: &[u8],
+    ) -> Result<bool, Failed> {
+        if self.length != skip.saturating_add(value.len() as u32) {
+            return Ok(false);
+        }
+        let mut chunk = [0; 64];
+        for (index, part) in value.chunks(chunk.len()).enumerate() {
+            let address = self.data() + skip + (index * chunk.len()) as u32;
+            let whole = part.len().next_multiple_of(WORD);
+            medium.read(address, &mut chunk[..whole]).await?;
+            if chunk[..part.len()] != *part {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Marks the item as erased and overwrites its bytes after `skip` with zeros.
+    async fn wipe<F: MultiwriteNorFlash>(
+        self,
+        medium: &mut Medium<F>,
+        skip: u32,
+    ) -> Result<(), Failed> {
+        const ZEROS: [u8; 64] = [0; 64];
+        let end = self.data() + self.length.next_multiple_of(WORD as u32);
+        let mut address = self.data() + skip;
+        // First of all the item's checksum: what is half overwritten must not count as a value.
+        if medium.word(self.address).await? != [0; WORD] {
+            medium.write(self.address, &ZEROS[..WORD]).await?;
+        }
+        let mut chunk = [0; ZEROS.len()];
+        while address < end {
+            let length = ((end - address) as usize).min(ZEROS.len());
+            medium.read(address, &mut chunk[..length]).await?;
+            if chunk[..length] != ZEROS[..length] {
+                medium.write(address, &ZEROS[..length]).await?;
+            }
+            address += length as u32;
+        }
+        Ok(())
+    }
+}
+
+/// Walks over the items of one sector, in the way of the crate that wrote them.
+pub(super) struct Items {
+    next: u32,
+    end: u32,
+}
+
+impl Items {
+    pub(super) fn of_sector(start: u32) -> Self {
+        let word = WORD as u32;
+        Self {
+            next: start + word,
+            end: start + SECTOR - word,
+        }
+    }
+
+    pub(super) async fn next<F: NorFlash>(
+        &mut self,
+        medium: &mut Medium<F>,
+    ) -> Result<Option<Item>, Failed> {
+        while self.next + HEADER <= self.end {
+            let mut header = [0; HEADER as usize];
+            medium.read(self.next, &mut header).await?;
+            if header == [0xFF; HEADER as usize] {
+                break;
+            }
+            let [_, _, _, _, low, high, check_low, check_high] = header;
+            let length = u32::from(u16::from_le_bytes([low, high]));
+            let after = self.next + HEADER + length.next_multiple_of(WORD as u32);
+            let whole = crc16(&[&[low, high]]) == u16::from_le_bytes([check_low, check_high]);
+            if whole && after <= self.end {
+                let item = Item {
+                    address: self.next,
+                    length,
+                };
+                self.next = after;
+                return Ok(Some(item));
+            }
+            // A torn header: what follows begins at one of the next words.
+            self.next += WORD as u32;
+        }
+        Ok(None)
+    }
+}
+
+/// Overwrites every item of `key` in `range`, live, torn or erased, except those whose value is `keep`.
+///
+/// After a power cut, calling it again finishes it.
+pub(super) async fn scrub<F: MultiwriteNorFlash>(
+    medium: &mut Medium<F>,
+    range: core::ops::Range<u32>,
+    key: &Key,
+    keep: Option<&[u8]>,
+) -> Result<(), Failed> {
+    let mut buffer = [0; KEY_MOST];
+    let Some(encoded) = encode_key(key, &mut buffer) else {
+        return Ok(());
+    };
+    let skip = encoded.len() as u32;
+    for sector in range.step_by(SECTOR as usize) {
+        let mut items = Items::of_sector(sector);
+        while let Some(item) = items.next(medium).await? {
+            if !item.has_key(medium, encoded).await? {
+                continue;
+            }
+            let kept = match keep {
+                Some(value) => item.has_value(medium, skip, value).await?,
+                None => false,
+            };
+            if !kept {
+                item.wipe(medium, skip).await?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,299 @@
+//! The values, on `sequential-storage`'s map, in the store's region of the flash.
+//!
+//! Guarantees: a stored value has been read back; a value is removed by overwriting its copies, older
+//! ones first, so that no power cut brings an older one back; the record `!scrub` names a key whose
+//! older copies are still to be overwritten.
+//!
+//! Without caches: a value is looked up by walking over at most the whole region, which is rare and
+//! lets the rest of the device go on.
+
+use core::ops::Range;
+
+use embedded_storage_async::nor_flash::{MultiwriteNorFlash, NorFlash};
+use sequential_storage::Error;
+use sequential_storage::cache::{Cache, Uncached};
+use sequential_storage::map::{Key as MapKey, MapConfig, MapStorage, SerializationError};
+
+use super::items::{Items, decode_key, encode_key, scrub};
+use super::medium::{Failed, Medium, SECTOR, WORD};
+use super::{Condition, Key, Unreadable};
+
+/// The version of the format that this framework writes.
+const VERSION: u32 = 1;
+
+/// Says that the region is a store, and of which version.
+const FORMAT: Key = own("!format");
+
+/// Holds the name of a key whose older copies are to be overwritten.
+const SCRUB: Key = own("!scrub");
+
+/// Where the first record ends at most; a first boot that was cut has written nothing beyond.
+const FIRST_RECORD: u32 = 64;
+
+/// The longest value that fits a sector beside any key.
+pub(super) const VALUE_MOST: usize = SECTOR as usize - 64;
+
+/// How often a value that cannot be read back is stored anew.
+const ATTEMPTS: usize = 3;
+
+const fn own(name: &str) -> Key {
+    match Key::any(name) {
+        Some(key) => key,
+        None => panic!("the store's own keys are short"),
+    }
+}
+
+/// A key as `sequential-storage` sees it; `None` is one that this version does not know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct StoredKey(Option<Key>);
+
+impl MapKey for StoredKey {
+    fn serialize_into(&self, buffer: &mut [u8]) -> Result<usize, SerializationError> {
+        let key = self.0.as_ref().ok_or(SerializationError::InvalidData)?;
+        encode_key(key, buffer)
+            .map(<[u8]>::len)
+            .ok_or(SerializationError::BufferTooSmall)
+    }
+
+    // Never fails: one item that is not ours must not hide the others.
+    fn deserialize_from(buffer: &[u8]) -> Result<(Self, usize), SerializationError> {
+        Ok(match decode_key(buffer) {
+            Some((key, length)) => (Self(Some(key)), length),
+            None => (Self(None), 0),
+        })
+    }
+}
+
+/// Why the map did not do what it was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum MapError {
+    Flash,
+    Full,
+    Damaged,
+}
+
+impl From<Failed> for MapError {
+    fn from(_: Failed) -> Self {
+        Self::Flash
+    }
+}
+
+impl From<Error<Failed>> for MapError {
+    fn from(error: Error<Failed>) -> Self {
+        match error {
+            Error::Storage { .. } => Self::Flash,
+            Error::FullStorage | Error::ItemTooBig => Self::Full,
+            _ => Self::Damaged,
+        }
+    }
+}
+
+/// The map for the time of one request.
+pub(super) struct Map<'a, F> {
+    pub(super) medium: &'a mut Medium<F>,
+    pub(super) range: Range<u32>,
+    /// As long as a sector, so that every item fits.
+    pub(super) work: &'a mut [u8],
+}
+
+type Storage<'s, F> =
+    MapStorage<StoredKey, &'s mut Medium<F>, Cache<Uncached, Uncached, Uncached, StoredKey>>;
+
+impl<F: MultiwriteNorFlash> Map<'_, F> {
+    fn storage<'s>(
+        medium: &'s mut Medium<F>,
+        range: &Range<u32>,
+    ) -> Result<Storage<'s, F>, MapError> {
+        let config = MapConfig::try_new(range.clone()).map_err(|_| MapError::Damaged)?;
+        Ok(MapStorage::new(medium, config, Cache::new_uncached()))
+    }
+
+    /// The value of `key`.
+    pub(super) async fn fetch(&mut self, key: &Key) -> Result<Option<&[u8]>, MapError> {
+        let mut storage = Self::storage(self.medium, &self.range)?;
+        Ok(storage
+            .fetch_item(self.work, &StoredKey(Some(*key)))
+            .await?)
+    }
+
+    /// Stores `value` under `key` unless it is there already.
+    pub(super) async fn store(&mut self, key: &Key, value: &[u8]) -> Result<(), MapError> {
+        if self.fetch(key).await? == Some(value) {
+            return Ok(());
+        }
+        for _ in 0..ATTEMPTS {
+            let mut storage = Self::storage(self.medium, &self.range)?;
+            storage
+                .store_item(self.work, &StoredKey(Some(*key)), &value)
+                .await?;
+            // An earlier torn header may, once in some ten thousand, have swallowed the new item.
+            if self.fetch(key).await? == Some(value) {
+                return Ok(());
+            }
+        }
+        Err(MapError::Damaged)
+    }
+
+    /// Stores `value` and overwrites the copies of what was there.
+    pub(super) async fn replace(&mut self, key: &Key, value: &[u8]) -> Result<(), MapError> {
+        match self.fetch(key).await? {
+            Some(old) if old != value => self.store(&SCRUB, key.as_bytes()).await?,
+            _ => {}
+        }
+        self.store(key, value).await?;
+        scrub(self.medium, self.range.clone(), key, Some(value)).await?;
+        Ok(scrub(self.medium, self.range.clone(), &SCRUB, None).await?)
+    }
+
+    /// Removes every copy of the value of `key`.
+    pub(super) async fn forget(&mut self, key: &Key) -> Result<(), MapError> {
+        if self.fetch(key).await?.is_none() {
+            return Ok(());
+        }
+        // In a full store the note finds no room, and forgetting is the remedy.
+        match self.store(&SCRUB, key.as_bytes()).await {
+            Ok(()) | Err(MapError::Full) => {}
+            Err(error) => return Err(error),
+        }
+        self.scrub_older(key).await?;
+        scrub(self.medium, self.range.clone(), key, None).await?;
+        Ok(scrub(self.medium, self.range.clone(), &SCRUB, None).await?)
+    }
+
+    /// Overwrites every copy of `key` that is not its value, and all of them when it has none.
+    async fn scrub_older(&mut self, key: &Key) -> Result<(), MapError> {
+        let mut storage = Self::storage(self.medium, &self.range)?;
+        let current: Option<&[u8]> = storage
+            .fetch_item(self.work, &StoredKey(Some(*key)))
+            .await?;
+        Ok(scrub(self.medium, self.range.clone(), key, current).await?)
+    }
+
+    /// The first key after `after` that begins with `prefix` and has a value.
+    pub(super) async fn next_key(
+        &mut self,
+        prefix: &str,
+        after: Option<Key>,
+    ) -> Result<Option<Key>, MapError> {
+        let mut next = self.next_item(prefix, after).await?;
+        // In a damaged store, items may lie where no value is looked for.
+        while let Some(key) = next
+            && self.fetch(&key).await?.is_none()
+        {
+            next = self.next_item(prefix, next).await?;
+        }
+        Ok(next)
+    }
+
+    async fn next_item(
+        &mut self,
+        prefix: &str,
+        after: Option<Key>,
+    ) -> Result<Option<Key>, MapError> {
+        let mut storage = Self::storage(self.medium, &self.range)?;
+        let mut items = storage.fetch_all_items(self.work).await?;
+        let mut first: Option<Key> = None;
+        while let Some((stored, _)) = items.next::<&[u8]>(self.work).await? {
+            let StoredKey(Some(key)) = stored else {
+                continue;
+            };
+            if !key.is_own()
+                && key.as_str().starts_with(prefix)
+                && after.is_none_or(|after| key > after)
+                && first.is_none_or(|first| key < first)
+            {
+                first = Some(key);
+            }
+        }
+        Ok(first)
+    }
+
+    /// Makes an image ready that [`condition`] found `Blank`.
+    pub(super) async fn format(&mut self) -> Result<(), MapError> {
+        let start = self.range.start;
+        if !self.medium.is_blank(start..start + FIRST_RECORD).await? {
+            self.medium.erase(start, start + SECTOR).await?;
+        }
+        self.store(&FORMAT, &format_record(VERSION)).await
+    }
+
+    /// Puts the format's record back, should a repair of damaged sectors have cost it.
+    pub(super) async fn keep_format(&mut self) -> Result<(), MapError> {
+        self.store(&FORMAT, &format_record(VERSION)).await
+    }
+
+    /// Erases the region, sector by sector, and makes it ready.
+    pub(super) async fn start_afresh(&mut self) -> Result<(), MapError> {
+        for sector in self.range.clone().step_by(SECTOR as usize) {
+            self.medium.erase(sector, sector + SECTOR).await?;
+        }
+        self.format().await
+    }
+
+    /// Opens an image that [`condition`] found `Ready`, and finishes what a power cut interrupted.
+    pub(super) async fn open(&mut self) -> Result<(), MapError> {
+        if self.fetch(&FORMAT).await? != Some(&format_record(VERSION)) {
+            return Err(MapError::Damaged);
+        }
+        if let Some(name) = self.fetch(&SCRUB).await? {
+            if let Some(key) = Key::from_bytes(name) {
+                self.scrub_older(&key).await?;
+            }
+            scrub(self.medium, self.range.clone(), &SCRUB, None).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The version, and its complement so that a torn record is recognised.
+fn format_record(version: u32) -> [u8; 2 * WORD] {
+    let mut record = [0; 2 * WORD];
+    record[..WORD].copy_from_slice(&version.to_le_bytes());
+    record[WORD..].copy_from_slice(&(!version).to_le_bytes());
+    record
+}
+
+/// What lies in the store's region, without changing it.
+pub(super) async fn condition<F: NorFlash>(
+    medium: &mut Medium<F>,
+    range: &Range<u32>,
+) -> Result<Condition, Unreadable> {
+    look(medium, range).await.map_err(|_| Unreadable::Flash)?
+}
+
+async fn look<F: NorFlash>(
+    medium: &mut Medium<F>,
+    range: &Range<u32>,
+) -> Result<Result<Condition, Unreadable>, Failed> {
+    let mut buffer = [0; 4 * WORD];
+    let key_length = encode_key(&FORMAT, &mut buffer).map_or(0, <[u8]>::len);
+    let mut newest = None;
+    for sector in range.clone().step_by(SECTOR as usize) {
+        let mut items = Items::of_sector(sector);
+        while let Some(item) = items.next(medium).await? {
+            let mut data = [0; 4 * WORD];
+            let data = item.read(medium, &mut data).await?;
+            let Some((key, record)) = data.split_at_checked(key_length) else {
+                continue;
+            };
+            let version = record.first_chunk().map(|bytes| u32::from_le_bytes(*bytes));
+            if key == &buffer[..key_length]
+                && let Some(version) = version
+                && record == format_record(version)
+            {
+                newest = newest.max(Some(version));
+            }
+        }
+    }
+    Ok(match newest {
+        Some(version) if version > VERSION => Err(Unreadable::Version(version)),
+        Some(_) => Ok(Condition::Ready),
+        None if medium
+            .is_blank(range.start + FIRST_RECORD..range.end)
+            .await? =>
+        {
+            Ok(Condition::Blank)
+        }
+        None => Err(Unreadable::Foreign),
+    })
+}

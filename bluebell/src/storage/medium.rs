@@ -1,0 +1,136 @@
+//! The flash as the store sees it: words of 4 bytes, sectors of 4 KiB, one kind of failure.
+//!
+//! Guarantees: long runs of reads let the rest of the device go on in between; words are never
+//! smaller than 4 bytes whatever the chip allows, because torn headers are only told apart from whole
+//! ones in words of that size.
+
+use core::ops::Range;
+
+use embassy_futures::yield_now;
+use embedded_storage_async::nor_flash::{
+    ErrorType, MultiwriteNorFlash, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash,
+};
+
+use super::Unreadable;
+use crate::board::FlashLayout;
+
+/// The bytes of a sector.
+pub(super) const SECTOR: u32 = 4096;
+/// The bytes of a word.
+pub(super) const WORD: usize = 4;
+
+/// How many bytes may be read, and looked at, until the rest of the device goes on in between.
+const BYTES_AT_ONCE: usize = SECTOR as usize;
+
+/// What a read costs beside its bytes, in bytes.
+const READ_COST: usize = 32;
+
+/// A flash chip, or a reference to one.
+pub(super) struct Medium<F> {
+    flash: F,
+    since_yield: usize,
+    erased: bool,
+}
+
+/// The flash did not do what it was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Failed;
+
+impl NorFlashError for Failed {
+    fn kind(&self) -> NorFlashErrorKind {
+        NorFlashErrorKind::Other
+    }
+}
+
+impl<F: NorFlash> Medium<F> {
+    pub(super) fn new(flash: F) -> Self {
+        Self {
+            flash,
+            since_yield: 0,
+            erased: false,
+        }
+    }
+
+    /// Whether store and log fit this chip.
+    pub(super) fn check(&self, layout: &FlashLayout) -> Result<(), Unreadable> {
+        let chip = F::ERASE_SIZE == SECTOR as usize
+            && WORD.is_multiple_of(F::WRITE_SIZE)
+            && WORD.is_multiple_of(F::READ_SIZE);
+        let fits = |range: &Range<u32>| {
+            range.start.is_multiple_of(SECTOR)
+                && range.end.is_multiple_of(SECTOR)
+                && range.end.saturating_sub(range.start) >= 2 * SECTOR
+                && range.end as usize <= self.flash.capacity()
+        };
+        let apart = layout.store.end <= layout.log.start || layout.log.end <= layout.store.start;
+        if chip && fits(&layout.store) && fits(&layout.log) && apart {
+            Ok(())
+        } else {
+            Err(Unreadable::Layout)
+        }
+    }
+
+    /// Whether something was erased since this was last asked.
+    pub(super) fn take_erased(&mut self) -> bool {
+        core::mem::take(&mut self.erased)
+    }
+
+    /// Reads one word.
+    pub(super) async fn word(&mut self, address: u32) -> Result<[u8; WORD], Failed> {
+        let mut word = [0; WORD];
+        self.read(address, &mut word).await?;
+        Ok(word)
+    }
+
+    /// Whether nothing is written in `range`.
+    pub(super) async fn is_blank(&mut self, range: Range<u32>) -> Result<bool, Failed> {
+        let mut chunk = [0; 64];
+        let mut address = range.start;
+        while address < range.end {
+            let length = chunk.len().min((range.end - address) as usize);
+            self.read(address, &mut chunk[..length]).await?;
+            if chunk[..length].iter().any(|&byte| byte != 0xFF) {
+                return Ok(false);
+            }
+            address += length as u32;
+        }
+        Ok(true)
+    }
+}
+
+impl<F> ErrorType for Medium<F> {
+    type Error = Failed;
+}
+
+impl<F: NorFlash> ReadNorFlash for Medium<F> {
+    const READ_SIZE: usize = WORD;
+
+    async fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), Failed> {
+        self.since_yield += READ_COST + bytes.len();
+        if self.since_yield > BYTES_AT_ONCE {
+            self.since_yield = 0;
+            yield_now().await;
+        }
+        self.flash.read(offset, bytes).await.map_err(|_| Failed)
+    }
+
+    fn capacity(&self) -> usize {
+        self.flash.capacity()
+    }
+}
+
+impl<F: NorFlash> NorFlash for Medium<F> {
+    const WRITE_SIZE: usize = WORD;
+    const ERASE_SIZE: usize = SECTOR as usize;
+
+    async fn erase(&mut self, from: u32, to: u32) -> Result<(), Failed> {
+        self.erased = true;
+        self.flash.erase(from, to).await.map_err(|_| Failed)
+    }
+
+    async fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), Failed> {
+        self.flash.write(offset, bytes).await.map_err(|_| Failed)
+    }
+}
+
+impl<F: MultiwriteNorFlash> MultiwriteNorFlash for Medium<F> {}

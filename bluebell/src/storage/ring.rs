@@ -1,0 +1,312 @@
+//! The log's ring on flash.
+//!
+//! Guarantees: what was appended is found again unless it was the batch that a power cut tore; the oldest
+//! sector is erased when its place is needed and at no other time; an append programs its bytes, one word,
+//! and two words for each new sector. Any content of the region can be opened.
+//!
+//! A sector begins with its sequence number and that number's check word. Batches follow, each with a word
+//! of length and CRC-16 and padded to a whole word. A batch holds entries: a byte of length (never zero),
+//! then as many bytes. Nothing here knows what is in them.
+//!
+//! Not on `sequential-storage`'s queue, because a reader of that cannot go on where it was: each chunk of
+//! a log that is read back would begin with a walk over all before it. It also spends twice the bytes on a
+//! batch and leaves the end of a sector empty when the next batch does not fit.
+
+use core::ops::Range;
+
+use embedded_storage_async::nor_flash::{NorFlash, ReadNorFlash};
+
+use super::items::crc16;
+use super::mailbox::Failure;
+use super::medium::{Failed, Medium, SECTOR, WORD};
+
+/// Distinguishes a sector's check word from everything else; the last byte is the format's version.
+const MARK: u32 = u32::from_le_bytes(*b"log\x01");
+
+/// Where a sector's batches begin.
+const FIRST: u32 = 8;
+
+/// The bytes of a batch's header.
+const HEADER: u32 = WORD as u32;
+
+/// A place in the log on flash, from where reading goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogCursor {
+    sequence: u32,
+    batch: u32,
+    entry: usize,
+}
+
+impl LogCursor {
+    /// The oldest line.
+    pub const START: Self = Self {
+        sequence: 0,
+        batch: 0,
+        entry: 0,
+    };
+}
+
+/// Where the ring is and where it goes on.
+pub(super) struct Ring {
+    start: u32,
+    sectors: u32,
+    /// The sector that is being filled, and its sequence number; none in an empty ring.
+    newest: Option<(u32, u32)>,
+    /// Where in that sector the next batch goes.
+    offset: u32,
+}
+
+/// What stands at one place in a sector.
+enum Batch {
+    /// Nothing was ever written here.
+    Free,
+    /// Nothing that can be made sense of; the rest of the sector is not used.
+    Lost,
+    /// A batch of so many bytes, with the CRC that they should have.
+    Header { length: u32, crc: u16 },
+}
+
+impl Batch {
+    fn after(offset: u32, length: u32) -> u32 {
+        offset + HEADER + length.next_multiple_of(WORD as u32)
+    }
+
+    async fn read<F: NorFlash>(
+        medium: &mut Medium<F>,
+        sector: u32,
+        offset: u32,
+    ) -> Result<Self, Failed> {
+        if offset + HEADER >= SECTOR {
+            return Ok(Self::Lost);
+        }
+        let word = medium.word(sector + offset).await?;
+        let [low, high, crc_low, crc_high] = word;
+        let length = u32::from(u16::from_le_bytes([low, high]));
+        Ok(if word == [0xFF; WORD] {
+            Self::Free
+        } else if length == 0 || Self::after(offset, length) > SECTOR {
+            Self::Lost
+        } else {
+            Self::Header {
+                length,
+                crc: u16::from_le_bytes([crc_low, crc_high]),
+            }
+        })
+    }
+}
+
+/// How many of `entries`' first bytes are whole entries and at most `most` bytes.
+fn whole_entries(entries: &[u8], most: usize) -> usize {
+    let mut end = 0;
+    while let Some(&length) = entries.get(end) {
+        let next = end + 1 + usize::from(length);
+        if length == 0 || next > entries.len() || next > most {
+            break;
+        }
+        end = next;
+    }
+    end
+}
+
+impl Ring {
+    /// Opens the ring in the first `size` bytes of `range`, and erases what a larger one left behind.
+    pub(super) async fn open<F: NorFlash>(
+        medium: &mut Medium<F>,
+        range: &Range<u32>,
+        size: u32,
+    ) -> Result<Self, Failed> {
+        let given = range.end.saturating_sub(range.start) / SECTOR;
+        let mut ring = Self {
+            start: range.start,
+            sectors: (size / SECTOR).clamp(2, given.max(2)),
+            newest: None,
+            offset: SECTOR,
+        };
+        for index in ring.sectors..given {
+            if ring.sequence(medium, index).await?.is_some() {
+                let sector = ring.sector(index);
+                medium.erase(sector, sector + SECTOR).await?;
+            }
+        }
+        for index in 0..ring.sectors {
+            if let Some(sequence) = ring.sequence(medium, index).await?
+                && ring.newest.is_none_or(|(_, newest)| sequence > newest)
+            {
+                ring.newest = Some((index, sequence));
+            }
+        }
+        if let Some((index, _)) = ring.newest {
+            ring.offset = ring.free(medium, index).await?;
+        }
+        Ok(ring)
+    }
+
+    fn sector(&self, index: u32) -> u32 {
+        self.start + index * SECTOR
+    }
+
+    /// The sequence number of a sector that is in use.
+    async fn sequence<F: NorFlash>(
+        &self,
+        medium: &mut Medium<F>,
+        index: u32,
+    ) -> Result<Option<u32>, Failed> {
+        let sector = self.sector(index);
+        let sequence = u32::from_le_bytes(medium.word(sector).await?);
+        let check = u32::from_le_bytes(medium.word(sector + WORD as u32).await?);
+        // No flash lives long enough to reach the bound, and up to it there is always a next number.
+        Ok((check == sequence ^ MARK && sequence < u32::MAX / 2).then_some(sequence))
+    }
+
+    /// Where in a sector the next batch goes; its end, when there is no place that is surely clean.
+    async fn free<F: NorFlash>(&self, medium: &mut Medium<F>, index: u32) -> Result<u32, Failed> {
+        let sector = self.sector(index);
+        let mut offset = FIRST;
+        loop {
+            match Batch::read(medium, sector, offset).await? {
+                Batch::Header { length, .. } => offset = Batch::after(offset, length),
+                Batch::Free if medium.is_blank(sector + offset..sector + SECTOR).await? => {
+                    return Ok(offset);
+                }
+                Batch::Free | Batch::Lost => return Ok(SECTOR),
+            }
+        }
+    }
+
+    /// Appends whole entries in as few batches as possible. `work` is as long as a sector.
+    ///
+    /// After a failure a part of them may be there.
+    pub(super) async fn append<F: NorFlash>(
+        &mut self,
+        medium: &mut Medium<F>,
+        mut entries: &[u8],
+        work: &mut [u8],
+    ) -> Result<(), Failed> {
+        loop {
+            let room = SECTOR.saturating_sub(self.offset + HEADER) as usize;
+            let fitting = whole_entries(entries, room.min(work.len().saturating_sub(WORD)));
+            if fitting > 0 && self.newest.is_some() {
+                let (batch, rest) = entries.split_at(fitting);
+                self.write_batch(medium, batch, work).await?;
+                entries = rest;
+            } else if whole_entries(entries, usize::MAX) == 0 {
+                // Nothing is left, or nothing that could be found again.
+                return Ok(());
+            } else {
+                self.next_sector(medium).await?;
+            }
+        }
+    }
+
+    async fn write_batch<F: NorFlash>(
+        &mut self,
+        medium: &mut Medium<F>,
+        batch: &[u8],
+        work: &mut [u8],
+    ) -> Result<(), Failed> {
+        let Some((index, _)) = self.newest else {
+            return Err(Failed);
+        };
+        let whole = (WORD + batch.len()).next_multiple_of(WORD);
+        let place = work.get_mut(..whole).ok_or(Failed)?;
+        let length = (batch.len() as u16).to_le_bytes();
+        place[..2].copy_from_slice(&length);
+        place[2..WORD].copy_from_slice(&crc16(&[&length, batch]).to_le_bytes());
+        place[WORD..][..batch.len()].copy_from_slice(batch);
+        place[WORD + batch.len()..].fill(0);
+        let address = self.sector(index) + self.offset;
+        // After a failed write it is not known what is there: then this sector is done with.
+        let after = core::mem::replace(&mut self.offset, SECTOR) + whole as u32;
+        medium.write(address, place).await?;
+        self.offset = after;
+        Ok(())
+    }
+
+    async fn next_sector<F: NorFlash>(&mut self, medium: &mut Medium<F>) -> Result<(), Failed> {
+        let (index, sequence) = match self.newest {
+            Some((index, sequence)) => ((index + 1) % self.sectors, sequence.wrapping_add(1)),
+            None => (0, 1),
+        };
+        let sector = self.sector(index);
+        if !medium.is_blank(sector..sector + SECTOR).await? {
+            medium.erase(sector, sector + SECTOR).await?;
+        }
+        let mut header = [0; FIRST as usize];
+        header[..WORD].copy_from_slice(&sequence.to_le_bytes());
+        header[WORD..].copy_from_slice(&(sequence ^ MARK).to_le_bytes());
+        medium.write(sector, &header).await?;
+        self.newest = Some((index, sequence));
+        self.offset = FIRST;
+        Ok(())
+    }
+
+    /// Copies whole entries from `cursor` on, oldest first, and says how many bytes and where the log
+    /// goes on; no bytes at its end. What has left the ring meanwhile is passed over.
+    pub(super) async fn read<F: NorFlash>(
+        &self,
+        medium: &mut Medium<F>,
+        mut cursor: LogCursor,
+        into: &mut [u8],
+        work: &mut [u8],
+    ) -> Result<(usize, LogCursor), Failure> {
+        while let Some((index, sequence)) = self.sector_from(medium, cursor.sequence).await? {
+            if sequence != cursor.sequence || cursor.batch < FIRST {
+                cursor = LogCursor {
+                    sequence,
+                    batch: FIRST,
+                    entry: 0,
+                };
+            }
+            let sector = self.sector(index);
+            while let Batch::Header { length, crc } =
+                Batch::read(medium, sector, cursor.batch).await?
+            {
+                let whole = (length as usize).next_multiple_of(WORD);
+                let place = work.get_mut(..whole).ok_or(Failure::Flash)?;
+                medium.read(sector + cursor.batch + HEADER, place).await?;
+                let batch = &place[..length as usize];
+                let entries = batch.get(cursor.entry..).unwrap_or_default();
+                let intact = crc16(&[&(length as u16).to_le_bytes(), batch]) == crc;
+                let next = whole_entries(entries, usize::MAX);
+                if intact && next > 0 {
+                    let taken = whole_entries(entries, into.len());
+                    if taken == 0 {
+                        let needed = 1 + usize::from(entries[0]);
+                        return Err(Failure::BufferTooSmall { needed });
+                    }
+                    into[..taken].copy_from_slice(&entries[..taken]);
+                    cursor.entry += taken;
+                    return Ok((taken, cursor));
+                }
+                cursor.batch = Batch::after(cursor.batch, length);
+                cursor.entry = 0;
+            }
+            if self.newest == Some((index, sequence)) {
+                break;
+            }
+            cursor = LogCursor {
+                sequence: sequence.saturating_add(1),
+                ..LogCursor::START
+            };
+        }
+        Ok((0, cursor))
+    }
+
+    /// The oldest sector whose sequence number is not below `least`.
+    async fn sector_from<F: NorFlash>(
+        &self,
+        medium: &mut Medium<F>,
+        least: u32,
+    ) -> Result<Option<(u32, u32)>, Failed> {
+        let mut oldest: Option<(u32, u32)> = None;
+        for index in 0..self.sectors {
+            if let Some(sequence) = self.sequence(medium, index).await?
+                && sequence >= least
+                && oldest.is_none_or(|(_, known)| sequence < known)
+            {
+                oldest = Some((index, sequence));
+            }
+        }
+        Ok(oldest)
+    }
+}
