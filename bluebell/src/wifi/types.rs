@@ -1,6 +1,7 @@
 //! The words that everybody uses for Wi-Fi: SSID, password, sighting, reason.
 
 use core::fmt;
+use core::net::Ipv4Addr;
 
 use heapless::String;
 
@@ -241,3 +242,26 @@ impl fmt::Display for JoinFailure {
 }
 
 impl core::error::Error for JoinFailure {}
+
+/// What a person asked for at the portal, and what has become of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Submission {
+    /// How far it is.
+    pub state: SubmissionState,
+    /// The network; `None` only while nothing was asked for.
+    pub ssid: Option<Ssid>,
+}
+
+/// How far a submission is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SubmissionState {
+    /// Nothing was asked for.
+    #[default]
+    Idle,
+    /// The network is being joined.
+    Joining,
+    /// The network was not joined.
+    Failed(JoinFailure),
+    /// The network is joined, and the device has this address on it.
+    Online(Ipv4Addr),
+}

@@ -1,0 +1,309 @@
+//! What the rest of the device sees of Wi-Fi, and asks of it.
+
+use core::cell::{Cell, RefCell};
+use core::future::poll_fn;
+use core::net::Ipv4Addr;
+use core::task::Poll;
+
+use embassy_sync::blocking_mutex::raw::NoopRawMutex;
+use embassy_sync::signal::Signal;
+use embassy_sync::waitqueue::MultiWakerRegistration;
+
+use super::heard::Heard;
+use super::policy::Policy;
+use super::{Password, Place, Sighting, Ssid, Submission, SubmissionState};
+
+/// How the device stands with Wi-Fi.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum State {
+    /// Just started: the first scan is not over.
+    #[default]
+    Starting,
+    /// No address, no access point: networks are tried.
+    Joining,
+    /// The access point is open and the station has no address.
+    Portal,
+    /// The station has an address.
+    Online,
+}
+
+impl State {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Joining => "joining",
+            Self::Portal => "portal",
+            Self::Online => "online",
+        }
+    }
+}
+
+/// What the runner shows.
+struct Shown {
+    state: State,
+    address: Option<Ipv4Addr>,
+    link: Option<Ipv4Addr>,
+    ssid: Option<Ssid>,
+    submission: Submission,
+    access_point: bool,
+}
+
+/// What the runner is asked for.
+pub(super) struct Asked {
+    pub(super) submission: Option<(Ssid, Password)>,
+    pub(super) rescan: bool,
+    pub(super) portal: bool,
+    pub(super) request_seen: bool,
+    pub(super) online_served: bool,
+}
+
+impl Asked {
+    pub(super) const NOTHING: Self = Self {
+        submission: None,
+        rescan: false,
+        portal: false,
+        request_seen: false,
+        online_served: false,
+    };
+}
+
+/// How many tasks can wait without waking each other needlessly.
+const WAITERS: usize = 8;
+
+/// The device's Wi-Fi, as everybody else sees it.
+///
+/// All methods but `async` ones return at once. Any number of tasks may wait at the same time, and
+/// every wait may be dropped. [`run`](Self::run) does the work; while it does not run, what was asked
+/// for waits.
+pub struct Wifi {
+    shown: RefCell<Shown>,
+    rssi: Cell<Option<i8>>,
+    heard: RefCell<Heard>,
+    asked: RefCell<Asked>,
+    ask: Signal<NoopRawMutex, ()>,
+    waiting: RefCell<MultiWakerRegistration<WAITERS>>,
+    /// Counts the changes of what is shown.
+    version: Cell<u32>,
+}
+
+impl Wifi {
+    /// Wi-Fi that has not started.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            shown: RefCell::new(Shown {
+                state: State::Starting,
+                address: None,
+                link: None,
+                ssid: None,
+                submission: Submission {
+                    state: SubmissionState::Idle,
+                    ssid: None,
+                },
+                access_point: false,
+            }),
+            rssi: Cell::new(None),
+            heard: RefCell::new(Heard::new()),
+            asked: RefCell::new(Asked::NOTHING),
+            ask: Signal::new(),
+            waiting: RefCell::new(MultiWakerRegistration::new()),
+            version: Cell::new(0),
+        }
+    }
+
+    /// The state in one word.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.shown.borrow().state
+    }
+
+    /// The station's address, from the moment on when it has one.
+    #[must_use]
+    pub fn address(&self) -> Option<Ipv4Addr> {
+        self.shown.borrow().address
+    }
+
+    /// The station's address once connections over it will last: `None` too while the access point is
+    /// about to close and the radio restarts for that, see
+    /// [`closing_restarts`](crate::board::Radio::closing_restarts).
+    #[must_use]
+    pub fn link(&self) -> Option<Ipv4Addr> {
+        self.shown.borrow().link
+    }
+
+    /// Waits until there is a [`link`](Self::link).
+    pub async fn link_up(&self) -> Ipv4Addr {
+        self.until(|shown| shown.link).await
+    }
+
+    /// Waits until there is no [`link`](Self::link).
+    pub async fn link_down(&self) {
+        self.until(|shown| shown.link.is_none().then_some(())).await;
+    }
+
+    /// The network that is joined, or tried while the state is [`State::Joining`].
+    #[must_use]
+    pub fn ssid(&self) -> Option<Ssid> {
+        self.shown.borrow().ssid.clone()
+    }
+
+    /// The joined network's signal in dBm, a few seconds old at most.
+    #[must_use]
+    pub fn rssi(&self) -> Option<i8> {
+        self.rssi.get()
+    }
+
+    /// Shows the networks around, the strongest first, one for each SSID. `visit` must not ask this
+    /// value for anything.
+    pub fn visit_networks(&self, visit: &mut dyn FnMut(&Sighting)) {
+        self.heard.borrow().visit(visit);
+    }
+
+    /// Asks for a fresh list of networks.
+    pub fn rescan(&self) {
+        self.asked.borrow_mut().rescan = true;
+        self.ask.signal(());
+    }
+
+    /// A person asks to join a network; it replaces what was asked before and goes before everything
+    /// else. It is stored when it has given the device an address.
+    pub fn submit(&self, ssid: Ssid, password: Password) {
+        self.shown.borrow_mut().submission = Submission {
+            state: SubmissionState::Joining,
+            ssid: Some(ssid.clone()),
+        };
+        self.asked.borrow_mut().submission = Some((ssid, password));
+        self.ask.signal(());
+    }
+
+    /// What has become of the last submission since the access point was opened.
+    #[must_use]
+    pub fn submission(&self) -> Submission {
+        self.shown.borrow().submission.clone()
+    }
+
+    /// Somebody on the access point has asked for something.
+    pub fn request_seen(&self) {
+        self.asked.borrow_mut().request_seen = true;
+        self.ask.signal(());
+    }
+
+    /// The page has been told that the device is online.
+    pub fn online_served(&self) {
+        self.asked.borrow_mut().online_served = true;
+        self.ask.signal(());
+    }
+
+    /// Opens the access point, online or not; while the device is online it closes by itself after 5
+    /// minutes without a request.
+    pub fn open_portal(&self) {
+        self.asked.borrow_mut().portal = true;
+        self.ask.signal(());
+    }
+
+    /// Whether the access point is open.
+    #[must_use]
+    pub fn is_access_point_open(&self) -> bool {
+        self.shown.borrow().access_point
+    }
+
+    /// Waits until the access point is open.
+    pub async fn access_point_open(&self) {
+        self.until(|shown| shown.access_point.then_some(())).await;
+    }
+
+    /// Waits until the access point is closed.
+    pub async fn access_point_closed(&self) {
+        self.until(|shown| (!shown.access_point).then_some(()))
+            .await;
+    }
+
+    /// Waits until something of state, network, address and access point is another than at the time
+    /// of the call.
+    pub fn changed(&self) -> impl Future<Output = ()> + '_ {
+        let seen = self.version.get();
+        async move {
+            self.until(|_| (self.version.get() != seen).then_some(()))
+                .await;
+        }
+    }
+
+    async fn until<T>(&self, mut ready: impl FnMut(&Shown) -> Option<T>) -> T {
+        poll_fn(|context| match ready(&self.shown.borrow()) {
+            Some(value) => Poll::Ready(value),
+            None => {
+                self.waiting.borrow_mut().register(context.waker());
+                Poll::Pending
+            }
+        })
+        .await
+    }
+
+    /// Waits until something is asked for.
+    pub(super) async fn asked(&self) {
+        self.ask.wait().await;
+    }
+
+    pub(super) fn take_asked(&self) -> Asked {
+        core::mem::replace(&mut *self.asked.borrow_mut(), Asked::NOTHING)
+    }
+
+    pub(super) fn set_rssi(&self, rssi: Option<i8>) {
+        self.rssi.set(rssi);
+    }
+
+    pub(super) fn list_begins(&self) {
+        self.heard.borrow_mut().begin();
+    }
+
+    pub(super) fn list(&self, sighting: &Sighting) {
+        self.heard.borrow_mut().add(sighting);
+    }
+
+    pub(super) fn list_ends(&self) {
+        self.heard.borrow_mut().end();
+    }
+
+    pub(super) fn place(&self, ssid: &Ssid) -> Option<Place> {
+        self.heard.borrow().place(ssid)
+    }
+
+    /// Shows everybody how things are now.
+    pub(super) fn show(&self, policy: &Policy) {
+        let mut shown = self.shown.borrow_mut();
+        let before = (shown.state, shown.address, shown.link, shown.access_point);
+        shown.state = policy.state();
+        shown.address = policy.address();
+        shown.link = policy.link();
+        shown.access_point = policy.is_portal_open();
+        let mut changed = before != (shown.state, shown.address, shown.link, shown.access_point);
+        if shown.ssid.as_ref() != policy.ssid() {
+            shown.ssid = policy.ssid().cloned();
+            changed = true;
+        }
+        // What was submitted a moment ago the policy does not know yet.
+        if self.asked.borrow().submission.is_none() {
+            let (ssid, state) = policy.submission();
+            shown.submission.state = state;
+            if shown.submission.ssid.as_ref() != ssid {
+                shown.submission.ssid = ssid.cloned();
+            }
+        }
+        if shown.address.is_none() {
+            self.rssi.set(None);
+        }
+        drop(shown);
+        if changed {
+            self.version.set(self.version.get().wrapping_add(1));
+            self.waiting.borrow_mut().wake();
+        }
+    }
+}
+
+impl Default for Wifi {
+    fn default() -> Self {
+        Self::new()
+    }
+}
