@@ -1,0 +1,307 @@
+//! The answer to a request: its head, and its body or where that comes from.
+//!
+//! Guarantees: nothing that can change is cached; an error is JSON for who asked for JSON and plain
+//! text for everybody else; whatever the answer, the client knows where it ends.
+
+use core::fmt::{self, Display, Write};
+use core::net::IpAddr;
+
+use embassy_time::Instant;
+
+use super::Backend;
+use super::file::File;
+use super::form::{ConnectForm, FormError, connect_form};
+use super::limit::SubmissionLimit;
+use super::pages::{self, PAGE, PAGE_POLICY, PLAIN_POLICY, Pieces};
+use super::router::{Plan, Route};
+use super::text::{Count, Json};
+use crate::wifi::SubmissionState;
+
+/// What a request has done, where it was one that does something.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// Nothing, or what its route says.
+    Routed,
+    /// A network is being joined; `true` when the plain page asked for it.
+    Submitted(bool),
+    /// The form was not taken.
+    BadForm(FormError),
+    /// Too many submissions: come back after so many seconds.
+    TooOften(u64),
+}
+
+/// Does what the request asks for.
+pub(super) fn act(
+    plan: &Plan,
+    body: &[u8],
+    backend: &dyn Backend,
+    limit: &mut SubmissionLimit,
+    now: Instant,
+) -> Outcome {
+    match plan.route {
+        Route::Rescan => backend.rescan(),
+        Route::Connect => match connect_form(body) {
+            Err(error) => return Outcome::BadForm(error),
+            Ok(ConnectForm {
+                ssid,
+                password,
+                from_plain,
+            }) => match limit.pass(now) {
+                Err(seconds) => return Outcome::TooOften(seconds),
+                Ok(()) => {
+                    backend.submit(ssid, password);
+                    return Outcome::Submitted(from_plain);
+                }
+            },
+        },
+        _ => {}
+    }
+    Outcome::Routed
+}
+
+/// What is to be sent after the buffer.
+pub(super) enum Rest {
+    /// Nothing.
+    Done,
+    /// These bytes.
+    Bytes(&'static [u8]),
+    /// A body of unknown length.
+    Pieces(Pieces),
+}
+
+/// An answer whose beginning is in the buffer.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) rest: Rest,
+    /// Whether it tells the page that the device is online.
+    pub(super) shows_online: bool,
+}
+
+/// Writes the head of the answer into `out`, and the body where it is short.
+pub(super) fn begin(
+    plan: &Plan,
+    outcome: &Outcome,
+    backend: &dyn Backend,
+    out: &mut dyn Write,
+) -> Result<Answer, fmt::Error> {
+    let mut answer = Answer {
+        status: 200,
+        rest: Rest::Done,
+        shows_online: false,
+    };
+    let mut writer = Writer { plan, out };
+    match (&plan.route, outcome) {
+        (_, Outcome::BadForm(error)) => answer.status = writer.error(400, error, &"")?,
+        (_, Outcome::TooOften(seconds)) => {
+            let reason = &"too many networks in a short time: wait a little";
+            let header = format_args!("Retry-After: {seconds}\r\n");
+            answer.status = writer.error(429, reason, &header)?;
+        }
+        (Route::Refused(refusal), _) => {
+            answer.status = writer.error(refusal.status, &refusal.reason, &"")?;
+        }
+        (Route::NotAllowed(allowed), _) => {
+            let reason = format_args!("this address takes {allowed} only");
+            let header = format_args!("Allow: {allowed}\r\n");
+            answer.status = writer.error(405, &reason, &header)?;
+        }
+        (Route::Elsewhere, _) => {
+            let address = backend.address();
+            // An access point has an IPv4 address; writing the others would cost 2 KB of flash.
+            answer.status = match (address.ip(), address.port()) {
+                (IpAddr::V4(ip), 80) => writer.redirect(302, &format_args!("http://{ip}/"))?,
+                (IpAddr::V4(ip), port) => {
+                    writer.redirect(302, &format_args!("http://{ip}:{port}/"))?
+                }
+                (IpAddr::V6(_), port) => {
+                    let name = backend.name();
+                    writer.redirect(302, &format_args!("http://{name}.local:{port}/"))?
+                }
+            };
+        }
+        (Route::Connect, outcome) if !plan.json => {
+            let page = match outcome {
+                Outcome::Submitted(true) => "/plain",
+                _ if backend.files().iter().any(|file| file.path == "index.html") => "/setup",
+                _ => "/",
+            };
+            answer.status = writer.redirect(303, &page)?;
+        }
+        (Route::Connect | Route::Status, _) => {
+            let submission = backend.submission();
+            answer.shows_online = matches!(submission.state, SubmissionState::Online(_));
+            answer.status = if plan.route == Route::Status {
+                200
+            } else {
+                202
+            };
+            let body = |out: &mut dyn Write| pages::status_json(&submission, out);
+            writer.short(answer.status, JSON, &NO_STORE, &body)?;
+        }
+        (Route::Rescan, _) => {
+            answer.status = 202;
+            let (kind, text) = match plan.json {
+                true => (JSON, "{}"),
+                false => (HTML, pages::RESCAN_HTML),
+            };
+            writer.short(202, kind, &NO_STORE, &|out| out.write_str(text))?;
+        }
+        (Route::Networks, _) => {
+            writer.pieces(JSON, &NO_STORE)?;
+            answer.rest = Rest::Pieces(Pieces::Networks);
+        }
+        (Route::Plain, _) => {
+            let submission = backend.submission();
+            answer.shows_online = matches!(submission.state, SubmissionState::Online(_));
+            let policy = format_args!("{NO_STORE}Content-Security-Policy: {PLAIN_POLICY}\r\n");
+            writer.pieces(HTML, &policy)?;
+            answer.rest = Rest::Pieces(Pieces::Plain(submission));
+        }
+        (Route::Value(name), _) => match backend.value(name, &mut Count::default()) {
+            None => answer.status = writer.error(404, &"there is no such value", &"")?,
+            Some(_) => {
+                writer.pieces(JSON, &NO_STORE)?;
+                answer.rest = Rest::Pieces(Pieces::Value(name.clone()));
+            }
+        },
+        (Route::Page, _) => {
+            let policy = format_args!("Content-Security-Policy: {PAGE_POLICY}\r\n");
+            (answer.status, answer.rest) = writer.file(&PAGE, &policy)?;
+        }
+        (Route::File(index), _) => match backend.files().get(*index) {
+            None => answer.status = writer.error(404, &"there is no such page", &"")?,
+            Some(file) => (answer.status, answer.rest) = writer.file(file, &"")?,
+        },
+    }
+    if plan.head_only {
+        answer.rest = Rest::Done;
+        answer.shows_online = false;
+    }
+    Ok(answer)
+}
+
+const JSON: &str = "application/json";
+const HTML: &str = "text/html; charset=utf-8";
+const TEXT: &str = "text/plain; charset=utf-8";
+const NO_STORE: &str = "Cache-Control: no-store\r\n";
+
+struct Writer<'w> {
+    plan: &'w Plan,
+    out: &'w mut dyn Write,
+}
+
+impl Writer<'_> {
+    /// The status line and what every answer has.
+    fn head(&mut self, status: u16, headers: &dyn Display) -> fmt::Result {
+        let words = match status {
+            200 => "OK",
+            202 => "Accepted",
+            302 => "Found",
+            303 => "See Other",
+            304 => "Not Modified",
+            400 => "Bad Request",
+            403 => "Forbidden",
+            404 => "Not Found",
+            405 => "Method Not Allowed",
+            408 => "Request Timeout",
+            411 => "Length Required",
+            413 => "Content Too Large",
+            414 => "URI Too Long",
+            429 => "Too Many Requests",
+            431 => "Request Header Fields Too Large",
+            _ => "",
+        };
+        let connection = match (self.plan.keep_alive, self.plan.version_1_1) {
+            (true, true) => "",
+            (true, false) => "Connection: keep-alive\r\n",
+            (false, _) => "Connection: close\r\n",
+        };
+        write!(
+            self.out,
+            "HTTP/1.1 {status} {words}\r\nX-Content-Type-Options: nosniff\r\n{connection}{headers}"
+        )
+    }
+
+    fn sized(&mut self, status: u16, kind: &str, length: usize, more: &dyn Display) -> fmt::Result {
+        let headers =
+            format_args!("Content-Type: {kind}\r\nContent-Length: {length}\r\n{more}\r\n");
+        self.head(status, &headers)
+    }
+
+    /// A body that is short enough to be written twice: once to be counted.
+    fn short(
+        &mut self,
+        status: u16,
+        kind: &str,
+        more: &dyn Display,
+        body: &dyn Fn(&mut dyn Write) -> fmt::Result,
+    ) -> fmt::Result {
+        let mut count = Count::default();
+        body(&mut count)?;
+        self.sized(status, kind, count.0, more)?;
+        match self.plan.head_only {
+            true => Ok(()),
+            false => body(self.out),
+        }
+    }
+
+    fn pieces(&mut self, kind: &str, more: &dyn Display) -> fmt::Result {
+        let framing = match self.plan.version_1_1 {
+            true => "Transfer-Encoding: chunked\r\n",
+            false => "",
+        };
+        self.head(
+            200,
+            &format_args!("Content-Type: {kind}\r\n{framing}{more}\r\n"),
+        )
+    }
+
+    fn error(
+        &mut self,
+        status: u16,
+        reason: &dyn Display,
+        more: &dyn Display,
+    ) -> Result<u16, fmt::Error> {
+        let headers = format_args!("{NO_STORE}{more}");
+        match self.plan.json {
+            true => self.short(status, JSON, &headers, &|out| {
+                write!(out, "{{\"error\":{}}}", Json(reason))
+            })?,
+            false => self.short(status, TEXT, &headers, &|out| writeln!(out, "{reason}"))?,
+        }
+        Ok(status)
+    }
+
+    fn redirect(&mut self, status: u16, to: &dyn Display) -> Result<u16, fmt::Error> {
+        let headers = format_args!("{NO_STORE}Location: {to}\r\n");
+        self.short(status, TEXT, &headers, &|out| writeln!(out, "go to {to}"))?;
+        Ok(status)
+    }
+
+    fn file(&mut self, file: &File, more: &dyn Display) -> Result<(u16, Rest), fmt::Error> {
+        let gzip = file.gzip.filter(|_| self.plan.gzip);
+        let suffix = if gzip.is_some() { "-gzip" } else { "" };
+        let vary = if file.gzip.is_some() {
+            "Vary: Accept-Encoding\r\n"
+        } else {
+            ""
+        };
+        let tag = format_args!(
+            "Cache-Control: no-cache\r\nETag: \"{}{suffix}\"\r\n{vary}",
+            file.etag
+        );
+        if self.plan.unchanged {
+            self.head(304, &format_args!("{tag}{more}\r\n"))?;
+            return Ok((304, Rest::Done));
+        }
+        let encoding = if gzip.is_some() {
+            "Content-Encoding: gzip\r\n"
+        } else {
+            ""
+        };
+        let bytes = gzip.unwrap_or(file.bytes);
+        let headers = format_args!("{tag}{encoding}{more}");
+        self.sized(200, file.content_type, bytes.len(), &headers)?;
+        Ok((200, Rest::Bytes(bytes)))
+    }
+}

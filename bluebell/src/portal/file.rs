@@ -1,0 +1,94 @@
+//! Files that are served by name: read-only data, in as many forms as were packed.
+
+/// One file of an application's `www/`, or the portal's own page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct File {
+    /// The path below the root, without the leading slash: `css/style.css`.
+    pub path: &'static str,
+    /// Its media type, as [`content_type`] says by its path.
+    pub content_type: &'static str,
+    /// Its contents, for clients that do not accept gzip.
+    pub bytes: &'static [u8],
+    /// Its contents compressed, where that is shorter.
+    pub gzip: Option<&'static [u8]>,
+    /// A text that changes with the contents: letters, digits and hyphens, without quotes.
+    pub etag: &'static str,
+}
+
+impl File {
+    /// Whether a client that takes gzip, or does not, is served the compressed form.
+    pub(super) fn is_gzip(&self, accepted: bool) -> bool {
+        accepted && self.gzip.is_some()
+    }
+}
+
+/// A text for [`File::etag`] from a file's contents (64 bits of FNV-1a, in hexadecimal), for data
+/// that no build step has looked at.
+#[must_use]
+pub const fn etag(bytes: &[u8]) -> [u8; 16] {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut index = 0;
+    while index < bytes.len() {
+        hash = (hash ^ bytes[index] as u64).wrapping_mul(0x0000_0100_0000_01b3);
+        index += 1;
+    }
+    let mut text = [0; 16];
+    let mut digit = 0;
+    while digit < text.len() {
+        text[digit] = b"0123456789abcdef"[(hash >> (60 - 4 * digit) & 15) as usize];
+        digit += 1;
+    }
+    text
+}
+
+/// The media type of a file, by the ending of its path; bytes without a meaning when it is unknown.
+#[must_use]
+pub fn content_type(path: &str) -> &'static str {
+    let ending = path.rsplit_once('.').map_or("", |(_, ending)| ending);
+    const TYPES: [(&str, &str); 15] = [
+        ("html", "text/html; charset=utf-8"),
+        ("htm", "text/html; charset=utf-8"),
+        ("css", "text/css; charset=utf-8"),
+        ("js", "text/javascript; charset=utf-8"),
+        ("json", "application/json"),
+        ("svg", "image/svg+xml"),
+        ("png", "image/png"),
+        ("jpg", "image/jpeg"),
+        ("jpeg", "image/jpeg"),
+        ("ico", "image/x-icon"),
+        ("txt", "text/plain; charset=utf-8"),
+        ("wasm", "application/wasm"),
+        ("pdf", "application/pdf"),
+        ("woff2", "font/woff2"),
+        ("webmanifest", "application/manifest+json"),
+    ];
+    TYPES
+        .iter()
+        .find(|(known, _)| ending.eq_ignore_ascii_case(known))
+        .map_or("application/octet-stream", |(_, media_type)| media_type)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_file_has_its_type() {
+        for (path, expected) in [
+            ("index.html", "text/html; charset=utf-8"),
+            ("css/a.min.CSS", "text/css; charset=utf-8"),
+            ("font.woff2", "font/woff2"),
+            ("photo.jpg", "image/jpeg"),
+            ("a.tar.gz", "application/octet-stream"),
+            ("LICENSE", "application/octet-stream"),
+        ] {
+            assert_eq!(content_type(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_tag_is_fnv_1a() {
+        assert_eq!(&etag(b""), b"cbf29ce484222325");
+        assert_eq!(&etag(b"foobar"), b"85944171f73967e8");
+    }
+}

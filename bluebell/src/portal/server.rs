@@ -1,0 +1,438 @@
+//! The portal's HTTP server: seats that take connections, and the one who frees seats.
+
+use core::cell::Cell;
+use core::convert::Infallible;
+use core::net::SocketAddr;
+
+use edge_nal::{TcpAccept, TcpBind, TcpShutdown};
+use embassy_futures::join::{join, join_array};
+use embassy_futures::select::select;
+use embassy_sync::blocking_mutex::raw::NoopRawMutex;
+use embassy_sync::signal::Signal;
+use embassy_time::{Duration, Instant, Timer, with_timeout};
+use embedded_io_async::{Read, Write};
+use zeroize::Zeroize;
+
+use super::Backend;
+use super::answer::{self, Outcome, Rest};
+use super::connection::{Connection, Ended, Seat};
+use super::limit::SubmissionLimit;
+use super::output::{OUTPUT, Output};
+use super::pages::PAGE;
+use super::request::{self, Refusal, Scanned};
+use super::router::{self, Plan, Site};
+use super::seats::{Phase, Verdict, verdict};
+use crate::log;
+use crate::log::Log;
+
+/// How long a complete head may take from the connection, or from its first byte.
+const HEAD_DUE: Duration = Duration::from_secs(5);
+/// How long a complete body may take from the head.
+const BODY_DUE: Duration = Duration::from_secs(5);
+/// How long a connection may wait for its next request.
+const IDLE: Duration = Duration::from_secs(5);
+/// How long a whole answer may take.
+const ANSWER_DUE: Duration = Duration::from_secs(20);
+/// How long one socket listens before it is taken anew: a client that vanished in the middle of its
+/// handshake holds the socket on a stack without a queue of its own.
+const LISTEN: Duration = Duration::from_secs(20);
+/// How long to wait after the network stack has failed.
+const PAUSE: Duration = Duration::from_millis(100);
+/// How long to wait before a port is tried again.
+const REBIND: Duration = Duration::from_secs(1);
+/// How far apart the log's lines about refused requests are: a flood must not wear the flash.
+const REFUSED_EVERY: Duration = Duration::from_secs(10);
+
+/// What the portal needs while it is open: one seat for each connection at a time.
+///
+/// `WORKERS` seats (at least 2; the board's network stack needs as many TCP sockets), `HEAD` bytes
+/// for the longest request head (at least 1024; 431 above; two thirds of it for the first line, 414
+/// above), and 768 bytes a seat for answers.
+pub struct PortalMemory<const WORKERS: usize = 4, const HEAD: usize = 1536> {
+    rooms: [Room<HEAD>; WORKERS],
+    seats: [Seat; WORKERS],
+    limit: Cell<SubmissionLimit>,
+}
+
+struct Room<const HEAD: usize> {
+    input: [u8; HEAD],
+    output: [u8; OUTPUT],
+}
+
+impl<const WORKERS: usize, const HEAD: usize> PortalMemory<WORKERS, HEAD> {
+    /// Memory for a portal that has not served anybody yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        const {
+            assert!(
+                WORKERS >= 2,
+                "a portal needs one seat that serves and one that listens"
+            );
+            assert!(
+                HEAD >= router::BODY,
+                "a body is read into the room of the head"
+            );
+        }
+        Self {
+            rooms: [const {
+                Room {
+                    input: [0; HEAD],
+                    output: [0; OUTPUT],
+                }
+            }; WORKERS],
+            seats: [const { Seat::new() }; WORKERS],
+            limit: Cell::new(SubmissionLimit::new()),
+        }
+    }
+}
+
+impl<const WORKERS: usize, const HEAD: usize> Default for PortalMemory<WORKERS, HEAD> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What all seats share.
+struct Desk<'d, 'l> {
+    backend: &'d dyn Backend,
+    log: &'d Log<'l>,
+    seats: &'d [Seat],
+    /// A seat's phase has changed.
+    changed: Signal<NoopRawMutex, ()>,
+    limit: &'d Cell<SubmissionLimit>,
+    /// How many requests were refused since a line in the log said so, and when that was.
+    refused: Cell<(u32, Option<Instant>)>,
+    accept_failed: Cell<bool>,
+}
+
+/// Serves the portal at the backend's address, for as long as the future lives.
+///
+/// A port that cannot be bound is logged and tried again.
+///
+/// Cancellation: dropping the future closes every connection at once; the limit on submissions stays
+/// in `memory`, which may be used again.
+pub async fn serve<S: TcpBind, const WORKERS: usize, const HEAD: usize>(
+    stack: &S,
+    backend: &dyn Backend,
+    memory: &mut PortalMemory<WORKERS, HEAD>,
+    log: &Log<'_>,
+) -> Infallible {
+    let acceptor = bind(stack, backend.address(), log).await;
+    let PortalMemory {
+        rooms,
+        seats,
+        limit,
+    } = memory;
+    let desk = Desk {
+        backend,
+        log,
+        seats,
+        changed: Signal::new(),
+        limit,
+        refused: Cell::new((0, None)),
+        accept_failed: Cell::new(false),
+    };
+    let mut next = 0;
+    let workers = rooms.each_mut().map(|room| {
+        let seat = next;
+        next += 1;
+        work(&acceptor, &desk, seat, &mut room.input, &mut room.output)
+    });
+    join(join_array(workers), free_seats(&desk)).await.1
+}
+
+async fn bind<'s, S: TcpBind>(stack: &'s S, at: SocketAddr, log: &Log<'_>) -> S::Accept<'s> {
+    let mut logged = false;
+    loop {
+        match stack.bind(at).await {
+            Ok(acceptor) => return acceptor,
+            Err(error) if !logged => {
+                logged = true;
+                let kind = embedded_io_async::Error::kind(&error);
+                let port = at.port();
+                log!(
+                    log,
+                    Error,
+                    "portal",
+                    "cannot listen on port {port} ({kind:?}): free that port"
+                );
+            }
+            Err(_) => {}
+        }
+        Timer::after(REBIND).await;
+    }
+}
+
+/// Sees to it that a seat listens.
+async fn free_seats(desk: &Desk<'_, '_>) -> Infallible {
+    loop {
+        let phases = desk.seats.iter().map(Seat::phase);
+        match verdict(phases, Instant::now()) {
+            Verdict::Rest => desk.changed.wait().await,
+            Verdict::LookAgain(at) => {
+                select(desk.changed.wait(), Timer::at(at)).await;
+            }
+            Verdict::GiveWay(seat) => {
+                if let Some(seat) = desk.seats.get(seat) {
+                    seat.free();
+                }
+            }
+        }
+    }
+}
+
+/// One seat: takes a connection, serves it, and takes the next.
+async fn work<A: TcpAccept>(
+    acceptor: &A,
+    desk: &Desk<'_, '_>,
+    number: usize,
+    input: &mut [u8],
+    output: &mut [u8; OUTPUT],
+) -> Infallible {
+    let Some(seat) = desk.seats.get(number) else {
+        return core::future::pending().await;
+    };
+    // Not all at the same moment, so that others listen meanwhile.
+    let listen = LISTEN
+        .checked_add(Duration::from_secs(number as u64))
+        .unwrap_or(LISTEN);
+    loop {
+        seat.enter(Phase::Listening, &desk.changed);
+        match with_timeout(listen, acceptor.accept()).await {
+            Err(_) => {}
+            Ok(Ok((_, socket))) => {
+                let connection = Connection {
+                    socket,
+                    seat,
+                    changed: &desk.changed,
+                };
+                converse(connection, desk, input, output).await;
+                input.zeroize();
+            }
+            Ok(Err(error)) => {
+                seat.enter(Phase::Leaving, &desk.changed);
+                if !desk.accept_failed.replace(true) {
+                    let kind = embedded_io_async::Error::kind(&error);
+                    let seats = desk.seats.len();
+                    log!(
+                        desk.log,
+                        Warn,
+                        "portal",
+                        "a connection was not taken ({kind:?}): the network stack needs {seats} sockets"
+                    );
+                }
+                Timer::after(PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Bytes that have come in and are not used up.
+struct Input<'m> {
+    room: &'m mut [u8],
+    filled: usize,
+}
+
+impl Input<'_> {
+    fn bytes(&self) -> &[u8] {
+        &self.room[..self.filled]
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.room.copy_within(count..self.filled, 0);
+        self.filled -= count;
+    }
+
+    async fn more<T: Read + Write + TcpShutdown>(
+        &mut self,
+        connection: &mut Connection<'_, T>,
+        until: Instant,
+    ) -> Result<(), Ended> {
+        self.filled += connection
+            .read(&mut self.room[self.filled..], until)
+            .await?;
+        Ok(())
+    }
+}
+
+/// Answers one request after the other until the connection ends.
+async fn converse<T: Read + Write + TcpShutdown>(
+    mut connection: Connection<'_, T>,
+    desk: &Desk<'_, '_>,
+    room: &mut [u8],
+    output: &mut [u8; OUTPUT],
+) {
+    let mut input = Input { room, filled: 0 };
+    let mut first = true;
+    loop {
+        let plan = match next_plan(&mut connection, desk, &mut input, first).await {
+            Ok(plan) => plan,
+            Err(Ended::GaveWay) => return connection.part(!first && input.filled == 0).await,
+            Err(_) => return connection.linger(input.room).await,
+        };
+        first = false;
+        let outcome = {
+            let body = &mut input.room[..plan.body];
+            let mut limit = desk.limit.get();
+            let outcome = answer::act(&plan, body, desk.backend, &mut limit, Instant::now());
+            desk.limit.set(limit);
+            // It may hold a password.
+            body.zeroize();
+            outcome
+        };
+        input.consume(plan.body);
+        match respond(&mut connection, desk, &plan, &outcome, output).await {
+            Ok(()) if plan.keep_alive => {}
+            Ok(()) => return connection.linger(input.room).await,
+            Err(_) => return connection.part(false).await,
+        }
+    }
+}
+
+/// Waits for the next request and its body, which is then at the beginning of `input`.
+///
+/// A request that will never be whole has the plan to say so.
+async fn next_plan<T: Read + Write + TcpShutdown>(
+    connection: &mut Connection<'_, T>,
+    desk: &Desk<'_, '_>,
+    input: &mut Input<'_>,
+    first: bool,
+) -> Result<Plan, Ended> {
+    let start = Instant::now();
+    let mut since = start;
+    let mut due = start.saturating_add(if first { HEAD_DUE } else { IDLE });
+    let mut idle = !first;
+    connection.enter(if idle {
+        Phase::Idle(start)
+    } else {
+        Phase::Waiting(start)
+    });
+    let plan = loop {
+        input.consume(request::empty_lines(input.bytes()));
+        if idle && input.filled > 0 {
+            idle = false;
+            since = Instant::now();
+            due = since.saturating_add(HEAD_DUE);
+            connection.enter(Phase::Waiting(since));
+        }
+        match request::scan(input.bytes(), input.room.len()) {
+            Scanned::Complete(head, length) => {
+                let site = Site {
+                    name: desk.backend.name(),
+                    files: desk.backend.files(),
+                };
+                let plan = router::route(&head, &site, &PAGE);
+                input.consume(length);
+                break plan;
+            }
+            Scanned::Refused(refusal) => return Ok(Plan::refused(refusal)),
+            Scanned::Partial => {}
+        }
+        if let Err(ended) = input.more(connection, due).await {
+            return unfinished(ended, input.filled > 0);
+        }
+    };
+    if plan.own_host {
+        desk.backend.request_seen();
+    }
+    if plan.body > input.filled {
+        if plan.expects_continue {
+            let go_on = b"HTTP/1.1 100 Continue\r\n\r\n";
+            let until = Instant::now().saturating_add(HEAD_DUE);
+            connection.write(go_on, until).await?;
+        }
+        connection.enter(Phase::Waiting(since));
+        let due = Instant::now().saturating_add(BODY_DUE);
+        while plan.body > input.filled {
+            if let Err(ended) = input.more(connection, due).await {
+                return unfinished(ended, true);
+            }
+        }
+    }
+    Ok(plan)
+}
+
+/// What a client gets that has not sent a whole request.
+fn unfinished(ended: Ended, begun: bool) -> Result<Plan, Ended> {
+    let refusal = match ended {
+        Ended::TimedOut if begun => Refusal::new(408, "the request took too long"),
+        Ended::Closed if begun => Refusal::new(400, "the request is not complete"),
+        _ => return Err(ended),
+    };
+    Ok(Plan::refused(refusal))
+}
+
+/// Sends the answer.
+async fn respond<T: Read + Write + TcpShutdown>(
+    connection: &mut Connection<'_, T>,
+    desk: &Desk<'_, '_>,
+    plan: &Plan,
+    outcome: &Outcome,
+    output: &mut [u8; OUTPUT],
+) -> Result<(), Ended> {
+    let now = Instant::now();
+    let until = now.saturating_add(ANSWER_DUE);
+    connection.enter(Phase::Answering(now));
+    let mut output = Output::new(output);
+    let Ok(answer) = answer::begin(plan, outcome, desk.backend, &mut output) else {
+        log!(
+            desk.log,
+            Error,
+            "portal",
+            "an answer did not fit: give it less to say"
+        );
+        return Err(Ended::Closed);
+    };
+    log_refused(desk, answer.status, now);
+    match answer.rest {
+        Rest::Done => connection.write(output.bytes(), until).await?,
+        Rest::Bytes(bytes) => {
+            // What fits goes along with the head, so that a short file is one segment.
+            let later = output.top_up(bytes);
+            connection.write(output.bytes(), until).await?;
+            connection.write(later, until).await?;
+        }
+        Rest::Pieces(pieces) => {
+            let mut next = 0;
+            let mut more = true;
+            while more {
+                let added = output.add_pieces(&pieces, &mut next, desk.backend, plan.version_1_1);
+                let Ok(others) = added else {
+                    log!(
+                        desk.log,
+                        Error,
+                        "portal",
+                        "a value did not fit: make it shorter"
+                    );
+                    return Err(Ended::Closed);
+                };
+                more = others;
+                connection.write(output.bytes(), until).await?;
+                output.clear();
+            }
+        }
+    }
+    if answer.shows_online {
+        desk.backend.online_served();
+    }
+    Ok(())
+}
+
+/// Notes that a request was refused; a line in the log comes now and then.
+fn log_refused(desk: &Desk<'_, '_>, status: u16, now: Instant) {
+    if !matches!(status, 400 | 403 | 408 | 411 | 413 | 414 | 429 | 431) {
+        return;
+    }
+    let (count, logged) = desk.refused.get();
+    let count = count.saturating_add(1);
+    if logged.is_some_and(|at| now.saturating_duration_since(at) < REFUSED_EVERY) {
+        return desk.refused.set((count, logged));
+    }
+    desk.refused.set((0, Some(now)));
+    log!(
+        desk.log,
+        Warn,
+        "portal",
+        "refused {count} request(s), the last with {status}"
+    );
+}

@@ -1,0 +1,6 @@
+//! The portal as people, browsers and attackers meet it, in virtual time.
+
+mod abuse;
+mod connections;
+mod routes;
+mod world;
