@@ -1,0 +1,224 @@
+//! MQTT 5: messages to and from a broker that may be away.
+//!
+//! Guarantees:
+//!
+//! - A broker that is away, hung, full or hostile is an ordinary state: it is tried again, and the device
+//!   goes on.
+//! - A QoS 1 or 2 message that was taken over is kept in order until the broker has acknowledged it,
+//!   over any number of connections.
+//! - A QoS 1 or 2 message that arrives is acknowledged after the application has handled it, so that
+//!   a power cut in between makes the broker send it again. Nothing that has arrived is discarded: a
+//!   full inbox pauses reading.
+//! - `<base>/status` is `online` while the device is, and `offline` when it is not, both retained.
+//! - All memory is the caller's and bounded: [`MqttMemory`].
+//!
+//! One [`Mqtt`] is shared by everybody: the application publishes, the dispatcher
+//! [receives](Mqtt::receive), and one [`run`](Mqtt::run) works while the link is up. The session is pure
+//! (packets and `now` in, packets and a deadline out); the runner pumps it.
+
+mod codec;
+mod inbox;
+mod memory;
+mod outbox;
+mod reason;
+mod received;
+mod ring;
+mod runner;
+mod session;
+mod shared;
+pub mod topic;
+mod transmit;
+mod types;
+
+#[cfg(test)]
+mod tests;
+
+use core::cell::RefCell;
+use core::convert::Infallible;
+use core::fmt;
+use core::future::poll_fn;
+use core::task::Poll;
+
+use edge_nal::{Dns, TcpConnect};
+
+pub use memory::{MqttMemory, packet_for};
+pub use received::Received;
+pub use types::{Delivery, PublishError, QoS, Settings, State, Subscriptions};
+
+use crate::board::System;
+use crate::log::{Level, Log};
+use shared::Shared;
+use transmit::Put;
+
+/// One device's connection to its broker, shared by everybody.
+pub struct Mqtt<'m> {
+    shared: RefCell<Shared<'m>>,
+}
+
+impl<'m> Mqtt<'m> {
+    /// Works in `memory`; offline until [`run`](Self::run) is called.
+    #[must_use]
+    pub fn new<
+        const PACKET: usize,
+        const INBOX: usize,
+        const OUTBOX: usize,
+        const TRANSMIT: usize,
+    >(
+        memory: &'m mut MqttMemory<PACKET, INBOX, OUTBOX, TRANSMIT>,
+    ) -> Self {
+        Self {
+            shared: RefCell::new(Shared::new(memory)),
+        }
+    }
+
+    /// Keeps the device connected, for as long as it is polled. Call it while the link is up and drop
+    /// it when the link goes; a fresh call tries at once. Without a broker to connect to it idles.
+    ///
+    /// `system` gives the numbers that move the retries apart. What happens is logged once: an outage
+    /// with its first failure and then at most once a minute, and the recovery.
+    ///
+    /// # Cancellation safety
+    ///
+    /// Dropping it ends the connection without a word, so that the broker publishes the last will. The
+    /// session, the inbox and the outbox stay; the next run goes on with them. Only one run at a time: a
+    /// second one waits until the first is dropped.
+    pub async fn run<N: TcpConnect + Dns>(
+        &self,
+        network: &N,
+        settings: &Settings<'_>,
+        log: &Log<'_>,
+        system: &dyn System,
+    ) -> Infallible {
+        let report = |level: Level, line: fmt::Arguments<'_>| log.write(level, "mqtt", line);
+        self.run_telling(network, settings, &report, system).await
+    }
+
+    /// [`run`](Self::run) that tells what happens to `report` instead of a log.
+    ///
+    /// `report` must not call back into this value.
+    pub async fn run_telling<N: TcpConnect + Dns>(
+        &self,
+        network: &N,
+        settings: &Settings<'_>,
+        report: &dyn Fn(Level, fmt::Arguments<'_>),
+        system: &dyn System,
+    ) -> Infallible {
+        runner::run(self, network, settings, report, system).await
+    }
+
+    /// Where the connection stands.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.shared.borrow().state
+    }
+
+    /// Waits until the state is another than `state`, and says which. Cancellation safe.
+    pub async fn changed(&self, state: State) -> State {
+        self.until(|shared| Some(shared.state).filter(|now| *now != state))
+            .await
+    }
+
+    /// Waits until the device is online. Cancellation safe.
+    pub async fn online(&self) {
+        self.until(|shared| (shared.state == State::Online).then_some(()))
+            .await;
+    }
+
+    /// Publishes a message.
+    ///
+    /// With QoS 0 it returns when the message is on its way to the socket; it waits while earlier
+    /// ones fill the buffer, and small ones leave together once the application yields. With QoS 1
+    /// or 2 it returns when the outbox has taken the message over; [`flush`](Self::flush) waits for the
+    /// acknowledgement. A broker that offers less than the QoS, or keeps no retained messages, gets the
+    /// message as it takes it.
+    ///
+    /// # Errors
+    ///
+    /// When the message was not taken; then it is not sent later either.
+    ///
+    /// # Cancellation safety
+    ///
+    /// A dropped future has published nothing.
+    pub async fn publish(
+        &self,
+        topic: &str,
+        payload: &[u8],
+        delivery: Delivery,
+    ) -> Result<(), PublishError> {
+        topic::check(topic).map_err(PublishError::Topic)?;
+        if delivery.qos != QoS::AtMostOnce {
+            return self.shared.borrow_mut().keep(topic, payload, delivery);
+        }
+        self.until(|shared| {
+            let Shared {
+                session, transmit, ..
+            } = shared;
+            match session.publish(topic, payload, delivery, transmit) {
+                None => Some(Err(PublishError::Offline)),
+                Some(Put::Never) => Some(Err(PublishError::TooLong)),
+                Some(Put::Later) => None,
+                Some(Put::Done) => {
+                    shared.wake_runner();
+                    Some(Ok(()))
+                }
+            }
+        })
+        .await
+    }
+
+    /// Waits until the outbox has room for a message whose topic and payload together have `length`
+    /// bytes. Cancellation safe.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError::TooLong`] when it never will.
+    pub async fn room(&self, length: usize) -> Result<(), PublishError> {
+        self.until(|shared| match shared.outbox.fits(length) {
+            None => Some(Err(PublishError::TooLong)),
+            Some(true) => Some(Ok(())),
+            Some(false) => None,
+        })
+        .await
+    }
+
+    /// Waits until the broker has acknowledged every QoS 1 and 2 message that was published before, and
+    /// every QoS 0 message was given to the socket. While the broker is away this takes until it is
+    /// back. Cancellation safe.
+    ///
+    /// Do not wait for it while handling a message: with a full inbox no acknowledgement is read.
+    pub async fn flush(&self) {
+        let end = self.shared.borrow().outbox.end();
+        self.until(|shared| {
+            let sent = shared.state != State::Online || shared.transmit.is_empty();
+            (sent && shared.outbox.first() >= end).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits for the next message and hands it out. Another one is handed out when this one was
+    /// handled: let the guard go, or call [`Received::done`].
+    ///
+    /// # Cancellation safety
+    ///
+    /// A dropped future has taken no message.
+    pub async fn receive(&self) -> Received<'_, 'm> {
+        self.until(|shared| shared.deliver())
+            .await
+            .with(&self.shared)
+    }
+
+    /// Waits until `ready` finds what it looks for.
+    async fn until<T>(&self, mut ready: impl FnMut(&mut Shared<'m>) -> Option<T>) -> T {
+        poll_fn(|context| {
+            let shared = &mut *self.shared.borrow_mut();
+            match ready(shared) {
+                Some(found) => Poll::Ready(found),
+                None => {
+                    shared.application.register(context.waker());
+                    Poll::Pending
+                }
+            }
+        })
+        .await
+    }
+}

@@ -1,0 +1,204 @@
+//! Messages from the broker that are not settled yet.
+//!
+//! Guarantees: a message is acknowledged after the application has handled it; one that the broker
+//! sends again before that is not delivered again; QoS 2 messages are delivered once in a session.
+
+use heapless::Vec;
+
+use super::{IN_FLIGHT, Verdict};
+use crate::mqtt::codec::{Arrival, Codec, Outgoing, Step};
+use crate::mqtt::inbox::{Inbox, Label};
+use crate::mqtt::reason::{Failure, Reason};
+use crate::mqtt::transmit::{Put, Transmit};
+use crate::mqtt::types::QoS;
+
+/// How far a message has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// The application has not handled it.
+    Waiting,
+    /// It was handled while the connection was away: the broker will send it again.
+    Handled,
+    /// PUBACK or PUBREC is to be sent.
+    AnswerOwed,
+    /// PUBREC was sent; PUBREL is awaited.
+    AwaitingRelease,
+    /// PUBCOMP is to be sent.
+    CompletionOwed(Reason),
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Slot {
+    identifier: u16,
+    qos: QoS,
+    stage: Stage,
+    /// Whether it comes from an earlier connection and the broker has not spoken of it in this one.
+    stale: bool,
+}
+
+/// The messages in the order in which they came.
+#[derive(Debug, Default)]
+pub(super) struct Inbound {
+    slots: Vec<Slot, IN_FLIGHT>,
+    /// Counts the sessions, so that a late answer is not given in the wrong one.
+    generation: u16,
+}
+
+impl Inbound {
+    /// The broker has begun a new session: what it knew of messages is gone.
+    pub(super) fn forget(&mut self) {
+        self.slots.clear();
+        self.generation = self.generation.wrapping_add(1);
+    }
+
+    /// The connection is gone; the broker will repeat what it has no answer to.
+    pub(super) fn lost(&mut self) {
+        for slot in &mut self.slots {
+            slot.stale = true;
+            slot.stage = match slot.stage {
+                Stage::AnswerOwed => Stage::Handled,
+                Stage::CompletionOwed(_) => Stage::AwaitingRelease,
+                stage => stage,
+            };
+        }
+    }
+
+    /// A message has arrived.
+    pub(super) fn arrived(
+        &mut self,
+        arrival: &Arrival<'_>,
+        inbox: &mut Inbox<'_>,
+    ) -> Result<Verdict, Failure> {
+        let label = Label {
+            qos: arrival.qos,
+            retain: arrival.retain,
+            identifier: arrival.identifier,
+            generation: self.generation,
+        };
+        if arrival.qos != QoS::AtMostOnce {
+            if self.is_repetition(arrival.identifier, arrival.qos, arrival.again) {
+                return Ok(Verdict::Taken);
+            }
+            self.make_room()?;
+        }
+        if !inbox.push(label, arrival.topic, arrival.payload) {
+            return Ok(Verdict::NoRoom);
+        }
+        if arrival.qos != QoS::AtMostOnce {
+            self.add(arrival.identifier, arrival.qos, Stage::Waiting)?;
+        }
+        Ok(Verdict::Taken)
+    }
+
+    /// A message was too long and was passed by; it is answered as if it had been handled.
+    pub(super) fn skipped(&mut self, qos: QoS, identifier: u16) -> Result<(), Failure> {
+        if qos == QoS::AtMostOnce || self.is_repetition(identifier, qos, true) {
+            return Ok(());
+        }
+        self.make_room()?;
+        self.add(identifier, qos, Stage::AnswerOwed)
+    }
+
+    /// The application has handled a message.
+    pub(super) fn handled(&mut self, label: &Label) {
+        if label.generation != self.generation || label.qos == QoS::AtMostOnce {
+            return;
+        }
+        let waiting =
+            |slot: &&mut Slot| slot.identifier == label.identifier && slot.stage == Stage::Waiting;
+        if let Some(slot) = self.slots.iter_mut().find(waiting) {
+            slot.stage = if slot.stale {
+                Stage::Handled
+            } else {
+                Stage::AnswerOwed
+            };
+        }
+    }
+
+    /// The broker will not repeat a QoS 2 message.
+    pub(super) fn released(&mut self, identifier: u16) -> Result<(), Failure> {
+        let known =
+            |slot: &&mut Slot| slot.identifier == identifier && slot.qos == QoS::ExactlyOnce;
+        if let Some(slot) = self.slots.iter_mut().find(known) {
+            slot.stage = Stage::CompletionOwed(Reason::SUCCESS);
+            slot.stale = false;
+            return Ok(());
+        }
+        self.make_room()?;
+        let unknown = Stage::CompletionOwed(Reason::UNKNOWN_IDENTIFIER);
+        self.add(identifier, QoS::ExactlyOnce, unknown)
+    }
+
+    /// Writes the answers that are owed.
+    pub(super) fn fill(&mut self, codec: &dyn Codec, transmit: &mut Transmit<'_>) -> Put {
+        let mut index = 0;
+        while let Some(slot) = self.slots.get_mut(index) {
+            let (step, reason) = match (slot.stage, slot.qos) {
+                (Stage::AnswerOwed, QoS::ExactlyOnce) => (Step::Received, Reason::SUCCESS),
+                (Stage::AnswerOwed, _) => (Step::Acknowledged, Reason::SUCCESS),
+                (Stage::CompletionOwed(reason), _) => (Step::Completed, reason),
+                _ => {
+                    index += 1;
+                    continue;
+                }
+            };
+            let packet = Outgoing::Step {
+                step,
+                identifier: slot.identifier,
+                reason,
+            };
+            if transmit.put(codec, &packet, u32::MAX) != Put::Done {
+                return Put::Later;
+            }
+            if step == Step::Received {
+                slot.stage = Stage::AwaitingRelease;
+                index += 1;
+            } else {
+                self.slots.remove(index);
+            }
+        }
+        Put::Done
+    }
+
+    /// Whether a message is one that is here already; then its answer is owed once it was handled.
+    fn is_repetition(&mut self, identifier: u16, qos: QoS, again: bool) -> bool {
+        let Some(index) = self
+            .slots
+            .iter()
+            .position(|slot| slot.identifier == identifier)
+        else {
+            return false;
+        };
+        let slot = &mut self.slots[index];
+        // Under a QoS 1 identifier from an earlier connection only a marked message is the same one. A
+        // QoS 2 identifier stands for one message until it is released, marked or not.
+        if slot.qos != qos || (qos == QoS::AtLeastOnce && slot.stale && !again) {
+            self.slots.remove(index);
+            return false;
+        }
+        slot.stale = false;
+        if slot.stage != Stage::Waiting {
+            slot.stage = Stage::AnswerOwed;
+        }
+        true
+    }
+
+    /// Gives up a message of which the broker no longer speaks, where there is no free slot.
+    fn make_room(&mut self) -> Result<(), Failure> {
+        if self.slots.is_full() {
+            let stale = self.slots.iter().position(|slot| slot.stale);
+            self.slots.remove(stale.ok_or(Failure::TooMany)?);
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, identifier: u16, qos: QoS, stage: Stage) -> Result<(), Failure> {
+        let slot = Slot {
+            identifier,
+            qos,
+            stage,
+            stale: false,
+        };
+        self.slots.push(slot).map_err(|_| Failure::TooMany)
+    }
+}

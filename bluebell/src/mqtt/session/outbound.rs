@@ -1,0 +1,272 @@
+//! Messages to the broker that are not acknowledged yet.
+//!
+//! Guarantees: messages leave in the order of the outbox, at most `min(8, what the broker takes)` of them
+//! unacknowledged; each stays in the outbox until the broker has acknowledged it (QoS 2: completed it);
+//! an identifier is not used again while it is in flight.
+
+use core::fmt;
+
+use heapless::Vec;
+
+use super::{IN_FLIGHT, Outlet, Report};
+use crate::log::Level;
+use crate::mqtt::codec::{Codec, Limits, Outgoing, Publication, Step};
+use crate::mqtt::outbox::{Outbox, Sequence, Stored};
+use crate::mqtt::reason::Reason;
+use crate::mqtt::ring::Pieces;
+use crate::mqtt::transmit::Put;
+use crate::mqtt::types::{Delivery, QoS};
+
+/// How far a message has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// It was sent on an earlier connection and is to be sent again.
+    Again,
+    /// It was sent; PUBACK or PUBREC is awaited.
+    Sent,
+    /// PUBREL is to be sent.
+    ReleaseOwed,
+    /// PUBREL was sent; PUBCOMP is awaited.
+    Released,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Flight {
+    sequence: Sequence,
+    identifier: u16,
+    stage: Stage,
+}
+
+/// The messages in flight, in the order of the outbox.
+#[derive(Debug, Default)]
+pub(super) struct Outbound {
+    flights: Vec<Flight, IN_FLIGHT>,
+    /// The first message of the outbox that was not sent in this session.
+    next: Sequence,
+    last_identifier: u16,
+}
+
+impl Outbound {
+    /// Identifiers are counted on from here.
+    pub(super) const fn seed(&mut self, identifier: u16) {
+        self.last_identifier = identifier;
+    }
+
+    /// The broker has begun a new session: all that is in the outbox is sent anew.
+    pub(super) fn forget(&mut self, outbox: &Outbox<'_>) {
+        self.flights.clear();
+        self.next = outbox.first();
+    }
+
+    /// The broker has kept the session on another connection: what it has not answered is repeated.
+    pub(super) fn resume(&mut self) {
+        for flight in &mut self.flights {
+            flight.stage = match flight.stage {
+                Stage::Again | Stage::Sent => Stage::Again,
+                Stage::ReleaseOwed | Stage::Released => Stage::ReleaseOwed,
+            };
+        }
+    }
+
+    /// An identifier that is neither in flight nor among those in `others`.
+    pub(super) fn identifier(&mut self, others: [Option<u16>; 2]) -> u16 {
+        loop {
+            self.last_identifier = self.last_identifier.checked_add(1).unwrap_or(1);
+            let identifier = self.last_identifier;
+            let in_flight = self
+                .flights
+                .iter()
+                .any(|flight| flight.identifier == identifier);
+            if !in_flight && !others.contains(&Some(identifier)) {
+                return identifier;
+            }
+        }
+    }
+
+    /// How many messages the broker has not acknowledged.
+    pub(super) fn unacknowledged(&self) -> usize {
+        self.flights
+            .iter()
+            .filter(|flight| flight.stage != Stage::Again)
+            .count()
+    }
+
+    /// The broker has answered a message.
+    pub(super) fn answered(
+        &mut self,
+        step: Step,
+        identifier: u16,
+        reason: Reason,
+        outbox: &mut Outbox<'_>,
+        report: Report<'_>,
+    ) {
+        let known = |flight: &Flight| flight.identifier == identifier;
+        let Some(index) = self.flights.iter().position(known) else {
+            return;
+        };
+        let flight = &mut self.flights[index];
+        let Some(stored) = outbox.peek(flight.sequence) else {
+            return;
+        };
+        match (step, flight.stage) {
+            (Step::Received, _) if !reason.is_refusal() => {
+                flight.stage = Stage::ReleaseOwed;
+                return;
+            }
+            (Step::Acknowledged | Step::Received, Stage::Sent) => {
+                if reason.is_refusal() {
+                    let topic = Shown(stored.topic);
+                    report(
+                        Level::Error,
+                        format_args!("the broker did not take a message on {topic}: {reason}"),
+                    );
+                }
+            }
+            (Step::Completed, Stage::Released) => {}
+            _ => return,
+        }
+        outbox.pop(flight.sequence);
+        self.flights.remove(index);
+    }
+
+    /// Repeats what the broker has not answered.
+    pub(super) fn fill_again(
+        &mut self,
+        codec: &dyn Codec,
+        limits: &Limits,
+        room: &mut usize,
+        outlet: &mut Outlet<'_, '_>,
+    ) -> Put {
+        let mut index = 0;
+        while let Some(flight) = self.flights.get_mut(index) {
+            let put = match flight.stage {
+                Stage::ReleaseOwed => {
+                    let packet = Outgoing::Step {
+                        step: Step::Released,
+                        identifier: flight.identifier,
+                        reason: Reason::SUCCESS,
+                    };
+                    flight.stage = Stage::Released;
+                    let put = outlet.put(codec, &packet, limits);
+                    if put != Put::Done {
+                        flight.stage = Stage::ReleaseOwed;
+                    }
+                    put
+                }
+                Stage::Again if *room == 0 => return Put::Later,
+                Stage::Again => match outlet.outbox.peek(flight.sequence) {
+                    Some(stored) => {
+                        let packet = publication(&stored, limits, flight.identifier, true);
+                        outlet.transmit.put(codec, &packet, limits.maximum_packet)
+                    }
+                    None => Put::Never,
+                },
+                Stage::Sent | Stage::Released => {
+                    index += 1;
+                    continue;
+                }
+            };
+            match put {
+                Put::Done => {
+                    if flight.stage == Stage::Again {
+                        flight.stage = Stage::Sent;
+                        *room -= 1;
+                    }
+                    index += 1;
+                }
+                Put::Later => return Put::Later,
+                Put::Never => {
+                    outlet.outbox.pop(flight.sequence);
+                    self.flights.remove(index);
+                }
+            }
+        }
+        Put::Done
+    }
+
+    /// Sends what was not sent before, as far as the broker takes it.
+    pub(super) fn fill(
+        &mut self,
+        codec: &dyn Codec,
+        limits: &Limits,
+        mut room: usize,
+        others: [Option<u16>; 2],
+        outlet: &mut Outlet<'_, '_>,
+    ) {
+        while room > 0
+            && !self.flights.is_full()
+            && let Some(stored) = outlet.outbox.peek(self.next)
+        {
+            let sequence = stored.sequence;
+            let before = self.last_identifier;
+            let identifier = self.identifier(others);
+            let delivery = lowered(stored.delivery, limits);
+            let packet = publication(&stored, limits, identifier, false);
+            match outlet.transmit.put(codec, &packet, limits.maximum_packet) {
+                Put::Later => {
+                    self.last_identifier = before;
+                    return;
+                }
+                Put::Never => {
+                    let topic = Shown(stored.topic);
+                    (outlet.report)(
+                        Level::Error,
+                        format_args!(
+                            "a message on {topic} is longer than the broker takes and was dropped: \
+                             raise the broker's limit or send less"
+                        ),
+                    );
+                    outlet.outbox.pop(sequence);
+                }
+                Put::Done if delivery.qos == QoS::AtMostOnce => outlet.outbox.pop(sequence),
+                Put::Done => {
+                    let flight = Flight {
+                        sequence,
+                        identifier,
+                        stage: Stage::Sent,
+                    };
+                    // There is room: it was asked for above.
+                    let _ = self.flights.push(flight);
+                    room -= 1;
+                }
+            }
+            self.next = sequence + 1;
+        }
+    }
+}
+
+fn publication<'a>(
+    stored: &Stored<'a>,
+    limits: &Limits,
+    identifier: u16,
+    again: bool,
+) -> Outgoing<'a> {
+    let delivery = lowered(stored.delivery, limits);
+    Outgoing::Publish(Publication {
+        topic: stored.topic,
+        payload: stored.payload,
+        delivery,
+        identifier,
+        again: again && delivery.qos != QoS::AtMostOnce,
+    })
+}
+
+/// What of a delivery the broker offers.
+pub(super) fn lowered(delivery: Delivery, limits: &Limits) -> Delivery {
+    Delivery {
+        qos: delivery.qos.min(limits.maximum_qos),
+        retain: delivery.retain && limits.retain,
+    }
+}
+
+/// A topic in pieces, as text for the log.
+struct Shown<'a>(Pieces<'a>);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for chunk in self.0.iter().flat_map(|piece| piece.utf8_chunks()) {
+            formatter.write_str(chunk.valid())?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,105 @@
+//! What the application's side and the runner share.
+
+use core::mem;
+
+use embassy_sync::waitqueue::{MultiWakerRegistration, WakerRegistration};
+
+use super::codec::v5::V5;
+use super::inbox::{Inbox, Label};
+use super::memory::MqttMemory;
+use super::outbox::Outbox;
+use super::received::Message;
+use super::session::Session;
+use super::transmit::Transmit;
+use super::types::{Delivery, PublishError, State};
+
+pub(super) struct Shared<'m> {
+    pub(super) session: Session,
+    pub(super) inbox: Inbox<'m>,
+    pub(super) outbox: Outbox<'m>,
+    pub(super) transmit: Transmit<'m>,
+    /// Empty while a runner reads into it.
+    pub(super) receive: &'m mut [u8],
+    /// Empty while the application holds a message.
+    deliver: &'m mut [u8],
+    /// Counts the messages that were taken out of the inbox.
+    pub(super) delivered: u32,
+    pub(super) state: State,
+    /// Those who wait for a message, for room, for an acknowledgement or for a state.
+    pub(super) application: MultiWakerRegistration<4>,
+    pub(super) runner: WakerRegistration,
+}
+
+impl<'m> Shared<'m> {
+    pub(super) fn new<const P: usize, const I: usize, const O: usize, const T: usize>(
+        memory: &'m mut MqttMemory<P, I, O, T>,
+    ) -> Self {
+        let [filling, other] = &mut memory.transmit;
+        Self {
+            session: Session::new(&V5),
+            inbox: Inbox::new(&mut memory.inbox),
+            outbox: Outbox::new(&mut memory.outbox),
+            transmit: Transmit::new([filling, other]),
+            receive: &mut memory.receive,
+            deliver: &mut memory.deliver,
+            delivered: 0,
+            state: State::Offline,
+            application: MultiWakerRegistration::new(),
+            runner: WakerRegistration::new(),
+        }
+    }
+
+    pub(super) fn wake_runner(&mut self) {
+        self.runner.wake();
+    }
+
+    pub(super) fn set_state(&mut self, state: State) {
+        if self.state != state {
+            self.state = state;
+            self.application.wake();
+        }
+    }
+
+    /// Takes a message over until it is acknowledged.
+    pub(super) fn keep(
+        &mut self,
+        topic: &str,
+        payload: &[u8],
+        delivery: Delivery,
+    ) -> Result<(), PublishError> {
+        let length = topic.len().saturating_add(payload.len());
+        // Type, length, length of the topic, identifier, length of the properties.
+        let packet = length.saturating_add(1 + 4 + 2 + 2 + 1);
+        if packet > self.transmit.capacity()
+            || !self.session.may_send(length)
+            || self.outbox.fits(length).is_none()
+        {
+            return Err(PublishError::TooLong);
+        }
+        self.outbox
+            .push(topic, payload, delivery)
+            .ok_or(PublishError::Full)?;
+        self.wake_runner();
+        Ok(())
+    }
+
+    /// Takes the next message out of the inbox, when no other is being handled.
+    pub(super) fn deliver(&mut self) -> Option<Message<'m>> {
+        let taken = self.inbox.take(self.deliver)?;
+        // There is room in the inbox: the runner may read on.
+        self.delivered = self.delivered.wrapping_add(1);
+        self.wake_runner();
+        Some(Message {
+            buffer: mem::take(&mut self.deliver),
+            taken,
+        })
+    }
+
+    /// The application has handled a message.
+    pub(super) fn handled(&mut self, buffer: &'m mut [u8], label: &Label) {
+        self.deliver = buffer;
+        self.session.handled(label);
+        self.wake_runner();
+        self.application.wake();
+    }
+}

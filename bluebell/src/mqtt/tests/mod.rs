@@ -1,0 +1,13 @@
+//! The client against an implementation of MQTT that is not ours.
+
+mod alive;
+mod broker;
+mod codec;
+mod device;
+mod hostile;
+mod network;
+mod outages;
+mod peer;
+mod runner;
+mod session;
+mod walk;

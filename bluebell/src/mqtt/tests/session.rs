@@ -1,0 +1,414 @@
+//! What the session does, packet by packet.
+
+use std::string::ToString;
+use std::vec;
+use std::vec::Vec;
+
+use mqtt_protocol_core::mqtt::packet::{self as theirs, Packet, v5_0};
+use mqtt_protocol_core::mqtt::result_code::{
+    ConnectReasonCode, PubackReasonCode, SubackReasonCode,
+};
+
+use super::device::{Device, all_words};
+use super::peer::Peer;
+use crate::mqtt::reason::{Failure, Reason};
+use crate::mqtt::types::{Delivery, QoS};
+
+#[test]
+fn after_the_greeting_come_subscriptions_then_the_birth_and_then_what_was_kept() {
+    let (mut device, mut peer) = (Device::new(), Peer::new());
+    device.keep("kept", Delivery::AT_LEAST_ONCE);
+    let heard = device.come_online(&mut peer, false, vec![]);
+    assert_eq!(
+        all_words(&heard),
+        [
+            "connect clean",
+            "subscribe switch/#",
+            "publish bluebell/garage/status online",
+            "publish out kept",
+        ]
+    );
+    let Packet::V5_0Publish(birth) = &heard[2] else {
+        panic!("no birth");
+    };
+    assert!(birth.retain());
+    assert!(device.lines.borrow().is_empty());
+    assert_eq!(device.outbox.first(), device.outbox.end());
+}
+
+#[test]
+fn the_device_is_not_online_before_the_subscriptions_are_answered() {
+    let (mut device, mut peer) = (Device::new(), Peer::new());
+    device.connect();
+    device.talk(&mut peer);
+    peer.welcome(false, vec![]);
+    device.talk(&mut peer);
+    assert!(!device.session.is_online());
+    assert_eq!(device.pass(9), Ok(()));
+    assert_eq!(device.pass(1), Err(Failure::Silent));
+}
+
+#[test]
+fn subscriptions_that_fill_more_than_one_packet_are_asked_for_one_packet_at_a_time() {
+    static LONG: [&str; 3] = [
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb",
+        "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc",
+    ];
+    static FILTERS: [(&str, QoS); 7] = [
+        (LONG[0], QoS::AtLeastOnce),
+        ("no#filter", QoS::AtLeastOnce),
+        (LONG[1], QoS::AtLeastOnce),
+        (LONG[2], QoS::AtLeastOnce),
+        (LONG[0], QoS::AtLeastOnce),
+        (LONG[1], QoS::AtLeastOnce),
+        ("last", QoS::AtMostOnce),
+    ];
+    let (mut device, mut peer) = (Device::with(&FILTERS, 100), Peer::new());
+    device.connect();
+    device.talk(&mut peer);
+    peer.welcome(
+        false,
+        vec![theirs::MaximumPacketSize::new(250).unwrap().into()],
+    );
+    let mut counts = Vec::new();
+    while !device.session.is_online() {
+        let heard = device.talk(&mut peer);
+        for packet in &heard {
+            if let Packet::V5_0Subscribe(packet) = packet {
+                counts.push(packet.entries().len());
+                // The second filter of the first packet is refused.
+                let mut reasons = vec![SubackReasonCode::GrantedQos1; packet.entries().len()];
+                if counts.len() == 1 {
+                    reasons[1] = SubackReasonCode::NotAuthorized;
+                }
+                peer.answer(packet, reasons);
+            }
+        }
+        assert!(counts.len() < 9);
+    }
+    assert_eq!(counts, [2, 2, 2]);
+    let lines = device.lines.borrow();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines[0].contains("no#filter") && lines[0].contains("write it last"));
+    assert!(lines[1].contains("bbbb") && lines[1].contains("not authorised"));
+}
+
+#[test]
+fn a_refusal_names_its_remedy() {
+    let cases = [
+        (
+            ConnectReasonCode::BadUserNameOrPassword,
+            "mqtt.user and mqtt.password",
+        ),
+        (ConnectReasonCode::NotAuthorized, "not authorised"),
+        (
+            ConnectReasonCode::ClientIdentifierNotValid,
+            "mqtt.client_id",
+        ),
+        (ConnectReasonCode::UnsupportedProtocolVersion, "MQTT 5"),
+        (ConnectReasonCode::ServerMoved, "mqtt.host"),
+    ];
+    for (code, remedy) in cases {
+        let (mut device, mut peer) = (Device::new(), Peer::new());
+        device.connect();
+        device.talk(&mut peer);
+        peer.refuse(code);
+        let failure = device.hear(&peer.out).unwrap_err();
+        assert_eq!(failure, Failure::Refused(Reason(code as u8)));
+        assert!(failure.to_string().contains(remedy), "{failure}");
+    }
+}
+
+#[test]
+fn a_will_that_the_broker_does_not_offer_is_lowered_at_the_next_attempt() {
+    let (mut device, mut peer) = (Device::new(), Peer::new());
+    for (code, qos, retain) in [
+        (ConnectReasonCode::QosNotSupported, 1, true),
+        (ConnectReasonCode::RetainNotSupported, 0, true),
+        (ConnectReasonCode::Banned, 0, false),
+    ] {
+        device.connect();
+        let [Packet::V5_0Connect(connect)] = &device.talk(&mut peer)[..] else {
+            panic!("no CONNECT");
+        };
+        assert_eq!(
+            (connect.will_qos() as u8, connect.will_retain()),
+            (qos, retain)
+        );
+        peer.refuse(code);
+        device.hear(&peer.out).unwrap_err();
+        device.lose();
+        peer.close();
+    }
+}
+
+#[test]
+fn a_message_is_acknowledged_after_it_was_handled() {
+    let (mut device, mut peer) = (Device::new(), Peer::new());
+    device.come_online(&mut peer, false, vec![]);
+    let first = peer.publish("switch/a", b"1", QoS::AtLeastOnce);
+    let second = peer.publish("switch/b", b"2", QoS::ExactlyOnce);
+    assert!(device.talk(&mut peer).is_empty());
+    let (label, topic, payload) = device.take().unwrap();
+    assert_eq!(
+        (label.qos, topic.as_str(), payload),
+        (QoS::AtLeastOnce, "switch/a", b"1".to_vec())
+    );
+    assert!(device.talk(&mut peer).is_empty());
+    device.session.handled(&label);
+    assert_eq!(
+        all_words(&device.talk(&mut peer)),
+        [std::format!("puback {first}")]
+    );
+    let (label, ..) = device.take().unwrap();
+    device.session.handled(&label);
+    assert_eq!(
+        all_words(&device.talk(&mut peer)),
+        [
+            std::format!("pubrec {second}"),
+            std::format!("pubcomp {second}")
+        ]
+    );
+}
+
+#[test]
+fn a_message_that_was_not_handled_comes_again_and_is_delivered_once() {
+    for handled_while_away in [false, true] {
+        for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+            let (mut device, mut peer) = (Device::new(), Peer::new());
+            device.come_online(&mut peer, false, vec![]);
+            peer.publish("switch/a", b"1", qos);
+            device.talk(&mut peer);
+            let (label, ..) = device.take().unwrap();
+            device.lose();
+            peer.close();
+            if handled_while_away {
+                device.session.handled(&label);
+            }
+            device.come_online(&mut peer, true, vec![]);
+            device.session.handled(&label);
+            let answers = device.talk(&mut peer);
+            assert!(handled_while_away || !answers.is_empty());
+            assert_eq!(device.take(), None, "{qos:?}");
+            assert_eq!(peer.vacancy(), 8, "the broker has its answers");
+        }
+    }
+}
+
+#[test]
+fn an_answer_is_not_given_in_another_session_than_the_messages() {
+    let (mut device, mut peer) = (Device::new(), Peer::new());
+    device.come_online(&mut peer, false, vec![]);
+    peer.publish("switch/a", b"old", QoS::AtLeastOnce);
+    device.talk(&mut peer);
+    let (old, ..) = device.take().unwrap();
+    device.lose();
+    let mut peer = Peer::new();
+    device.come_online(&mut peer, false, vec![]);
+    peer.publish("switch/a", b"new", QoS::AtLeastOnce);
+    device.talk(&mut peer);
+    device.session.handled(&old);
+    assert!(device.talk(&mut peer).is_empty());
+    let (new, ..) = device.take().unwrap();
+    assert_eq!(old.identifier, new.identifier);
+    device.session.handled(&new);
+    assert_eq!(device.talk(&mut peer).len(), 1);
+}
+
+#[test]
+fn a_broker_that_sends_more_than_it_may_is_told_so() {
+    let (mut device, mut peer) = (Device::new(), Peer::new());
+    device.come_online(&mut peer, false, vec![]);
+    for number in 0..8u8 {
+        peer.publish("switch/a", &[number], QoS::AtLeastOnce);
+    }
+    device.hear(&core::mem::take(&mut peer.out)).unwrap();
+    let ninth = [0x32, 6, 0, 1, b'a', 0x70, 0, 0];
+    let failure = device.hear(&ninth).unwrap_err();
+    assert_eq!(failure, Failure::TooMany);
+    assert_eq!(failure.farewell(), Some(Reason::RECEIVE_MAXIMUM));
+}
+
+#[test]
+fn no_more_messages_are_in_flight_than_the_broker_takes() {
+    for (maximum, expected) in [(3, 3), (100, 8)] {
+        let (mut device, mut peer) = (Device::new(), Peer::silent());
+        let maximum = theirs::ReceiveMaximum::new(maximum).unwrap().into();
+        device.connect();
+        device.talk(&mut peer);
+        peer.welcome(false, vec![maximum]);
+        for number in 0..20 {
+            device.keep(&number.to_string(), Delivery::AT_LEAST_ONCE);
+        }
+        let mut identifiers: Vec<u16> = Vec::new();
+        let mut payloads = Vec::new();
+        let mut waiting = Vec::new();
+        loop {
+            let heard = device.talk(&mut peer);
+            for packet in heard {
+                match packet {
+                    Packet::V5_0Publish(packet) => {
+                        let identifier = packet.packet_id().unwrap();
+                        assert!(!waiting.contains(&identifier) && identifier != 0);
+                        waiting.push(identifier);
+                        identifiers.push(identifier);
+                        payloads.push(packet.payload().as_slice().to_vec());
+                    }
+                    Packet::V5_0Subscribe(packet) => peer.grant(&packet),
+                    _ => {}
+                }
+            }
+            assert!(waiting.len() <= expected);
+            if waiting.is_empty() {
+                break;
+            }
+            if identifiers.len() < 21 {
+                assert_eq!(waiting.len(), expected);
+            }
+            let puback = v5_0::Puback::builder().packet_id(waiting.remove(0)).build();
+            peer.say(puback.unwrap());
+        }
+        assert_eq!(payloads.len(), 21);
+        assert_eq!(payloads[0], b"online");
+        let numbers: Vec<_> = (0..20)
+            .map(|number: u32| number.to_string().into_bytes())
+            .collect();
+        assert_eq!(payloads[1..], numbers);
+        // The identifiers began near the end and have passed it.
+        assert!(identifiers.contains(&1));
+    }
+}
+
+#[test]
+fn what_the_broker_has_not_acknowledged_is_repeated_in_a_kept_session_and_sent_anew_in_another() {
+    for (present, expected) in [
+        (true, ["publish out one again", "publish out two again"]),
+        (false, ["publish out one", "publish out two"]),
+    ] {
+        let (mut device, mut peer) = (Device::new(), Peer::new());
+        device.come_online(&mut peer, false, vec![]);
+        device.keep("one", Delivery::AT_LEAST_ONCE);
+        device.keep("two", Delivery::EXACTLY_ONCE);
+        // These bytes are lost.
+        assert!(!device.out().is_empty());
+        device.lose();
+        peer.close();
+        let mut peer = if present { peer } else { Peer::new() };
+        let heard = all_words(&device.come_online(&mut peer, present, vec![]));
+        assert_eq!(heard[0], "connect");
+        let publishes: Vec<_> = heard
+            .iter()
+            .filter(|words| words.starts_with("publish out"))
+            .collect();
+        assert_eq!(publishes, expected);
+        assert_eq!(device.outbox.first(), device.outbox.end());
+    }
+}
+
+#[test]
+fn a_release_whose_answer_was_lost_is_repeated_without_the_message() {
+    let (mut device, mut peer) = (Device::new(), Peer::new());
+    device.come_online(&mut peer, false, vec![]);
+    device.keep("two", Delivery::EXACTLY_ONCE);
+    peer.hear(&device.out());
+    device.hear(&core::mem::take(&mut peer.out)).unwrap();
+    assert_eq!(all_words(&peer.hear(&device.out())), ["pubrel"]);
+    // PUBCOMP is lost.
+    device.lose();
+    peer.close();
+    let heard = all_words(&device.come_online(&mut peer, true, vec![]));
+    assert_eq!(heard[1], "pubrel");
+    assert!(!heard.iter().any(|words| words.contains("two")));
+    assert_eq!(device.outbox.first(), device.outbox.end());
+}
+
+#[test]
+fn what_the_broker_does_not_offer_is_lowered_and_what_is_too_long_for_it_is_dropped_and_logged() {
+    let (mut device, mut peer) = (Device::new(), Peer::new());
+    device.keep(&"x".repeat(100), Delivery::AT_LEAST_ONCE);
+    device.keep("short", Delivery::EXACTLY_ONCE.retained());
+    let heard = device.come_online(
+        &mut peer,
+        false,
+        vec![
+            theirs::MaximumQos::new(0).unwrap().into(),
+            theirs::RetainAvailable::new(0).unwrap().into(),
+            theirs::MaximumPacketSize::new(60).unwrap().into(),
+        ],
+    );
+    let publishes: Vec<_> = heard
+        .iter()
+        .filter_map(|packet| match packet {
+            Packet::V5_0Publish(packet) => Some((packet.qos() as u8, packet.retain())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(publishes, [(0, false), (0, false)]);
+    assert_eq!(device.outbox.first(), device.outbox.end());
+    let lines = device.lines.borrow();
+    assert!(lines[0].contains("retained"));
+    assert!(lines[1].contains("on out is longer"));
+}
+
+#[test]
+fn a_message_that_the_broker_refuses_is_logged_with_the_reason_and_not_repeated() {
+    let (mut device, mut peer) = (Device::new(), Peer::silent());
+    device.connect();
+    device.talk(&mut peer);
+    peer.welcome(false, vec![]);
+    device.keep("secret", Delivery::AT_LEAST_ONCE);
+    for packet in device.talk(&mut peer) {
+        if let Packet::V5_0Publish(packet) = packet {
+            let puback = v5_0::Puback::builder()
+                .packet_id(packet.packet_id().unwrap())
+                .reason_code(PubackReasonCode::NotAuthorized);
+            peer.say(puback.build().unwrap());
+        }
+    }
+    device.talk(&mut peer);
+    assert_eq!(device.outbox.first(), device.outbox.end());
+    let lines = device.lines.borrow();
+    assert!(lines[0].contains("status") && lines[0].contains("not authorised"));
+    assert!(lines[1].contains("on out") && lines[1].contains("not authorised"));
+}
+
+#[test]
+fn an_identifier_that_the_broker_chose_is_used_on_the_next_connection() {
+    let (mut device, mut peer) = (Device::new(), Peer::new());
+    device.settings.client_id = "";
+    let assigned = theirs::AssignedClientIdentifier::new("auto-7")
+        .unwrap()
+        .into();
+    device.come_online(&mut peer, false, vec![assigned]);
+    device.lose();
+    peer.close();
+    device.connect();
+    let [Packet::V5_0Connect(connect)] = &device.talk(&mut peer)[..] else {
+        panic!("no CONNECT");
+    };
+    assert_eq!(connect.client_id(), "auto-7");
+}
+
+#[test]
+fn packets_out_of_order_end_the_connection_with_a_word_to_the_broker() {
+    let cases: [&[u8]; 6] = [
+        &[0xD0, 0],
+        &[0x30, 4, 0, 1, b'a', 0],
+        &[0x90, 4, 0, 1, 0, 0],
+        &[0x20, 3, 0, 0, 0, 0x20, 3, 0, 0, 0],
+        &[0x20, 3, 0, 0, 0, 0x90, 4, 0x12, 0x34, 0, 0],
+        &[0x20, 3, 1, 0, 0],
+    ];
+    for bytes in cases {
+        let mut device = Device::new();
+        device.connect();
+        device.out();
+        let failure = device.hear(bytes).unwrap_err();
+        assert!(
+            matches!(failure, Failure::Protocol(_)),
+            "{bytes:?} {failure:?}"
+        );
+        assert_eq!(failure.farewell(), Some(Reason::PROTOCOL_ERROR));
+    }
+}
