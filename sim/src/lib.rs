@@ -1,5 +1,17 @@
 //! The world a Bluebell device lives in, simulated well enough to be tested against.
 //!
-//! Everything here is owned by the thread that made it: a test process can hold a hundred worlds.
+//! Everything here is owned by whoever made it: a test process can hold a hundred worlds. Only the air
+//! is made to be changed from other threads.
 
+pub mod air;
+pub mod board;
+pub mod broker;
+pub mod flash;
+pub mod net;
+pub mod ntp;
+pub mod person;
+pub mod random;
+pub mod tasks;
 pub mod time;
+pub mod tm1637;
+mod waiting;
