@@ -9,7 +9,8 @@ use edge_nal::{Dns, TcpBind, TcpConnect, UdpBind};
 use embedded_io_async::{Read, Write};
 use embedded_storage_async::nor_flash::MultiwriteNorFlash;
 
-use crate::wifi::{AccessPoint, JoinFailure, JoinTarget, Scan, Sighting};
+use crate::mqtt;
+use crate::wifi::{AccessPoint, JoinFailure, JoinTarget, Password, Scan, Sighting, Ssid, State};
 
 /// The family of types that one board is made of.
 pub trait Board {
@@ -21,8 +22,10 @@ pub trait Board {
     type Station: TcpConnect + UdpBind + Dns;
     /// The access point's side of the network: where the person with the phone is.
     type Portal: TcpBind + UdpBind;
-    /// Where the log is printed and commands are typed.
-    type Console: Read + Write;
+    /// Where the log is printed.
+    type Console: Write;
+    /// Where commands are typed.
+    type Commands: Read;
 }
 
 /// One board's parts, handed over to the device that runs on it.
@@ -43,6 +46,8 @@ pub struct Hardware<'b, B: Board> {
     pub own_servers: OwnServers,
     /// The console.
     pub console: B::Console,
+    /// The console's other direction.
+    pub commands: B::Commands,
     /// Entropy, reset and watchdog.
     pub system: &'b dyn System,
 }
@@ -55,10 +60,29 @@ pub trait System {
     fn hardware_address(&self) -> [u8; 6];
     /// Called at least once a second while the device's future is alive.
     fn feed_watchdog(&self) {}
+    /// Shown whenever something of it has changed: for a panel, or for an LED on the board.
+    fn status(&self, _status: &Status<'_>) {}
     /// Why the machine started, in words: a line for the log.
     fn reset_reason(&self) -> &str {
         "power on"
     }
+}
+
+/// How the device is, for the board to show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Status<'a> {
+    /// What Wi-Fi is doing.
+    pub wifi: State,
+    /// The network that is joined or being joined.
+    pub ssid: Option<&'a Ssid>,
+    /// The station's address.
+    pub address: Option<Ipv4Addr>,
+    /// What the connection to the broker is doing.
+    pub mqtt: mqtt::State,
+    /// Whether the access point is open.
+    pub portal: bool,
+    /// The access point's name and password. The password is for the eyes of who has the device.
+    pub access_point: (&'a Ssid, &'a Password),
 }
 
 /// Where store and log lie, in bytes from the start of the flash; each a multiple of 4 KiB.
@@ -73,8 +97,8 @@ pub struct FlashLayout {
 /// Which services the framework runs on the access point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PortalServices {
-    /// The address of the device on its own access point.
-    pub address: Ipv4Addr,
+    /// Where a browser on the access point finds the device.
+    pub address: SocketAddr,
     /// Whether clients get their addresses (DHCP, port 67) and names (DNS, port 53) from the
     /// framework: true on a chip, false where the host's own network is used.
     pub dhcp_and_dns: bool,
@@ -94,6 +118,9 @@ pub struct OwnServers {
 /// Every method is cancellation safe in this sense: after a dropped future the next call begins
 /// afresh. The framework bounds each call's time; the radio need not.
 pub trait Radio {
+    /// Sets the regulatory country (ISO 3166-1, two letters), before anything else is asked of the radio.
+    fn set_country(&mut self, _country: [u8; 2]) {}
+
     /// Looks for networks and reports each to `found`, in any order, duplicates allowed.
     ///
     /// # Errors
@@ -115,7 +142,8 @@ pub trait Radio {
     /// Waits until the joined network has given the station an address.
     async fn address(&mut self) -> Ipv4Addr;
 
-    /// Waits until the joined network is lost. Pending for ever when none is joined.
+    /// Waits until the joined network is lost; a loss that nobody was waiting for is reported at the
+    /// next call. Pending for ever when none was joined.
     async fn lost(&mut self);
 
     /// Leaves the joined network, if any.
@@ -133,6 +161,12 @@ pub trait Radio {
 
     /// Closes the access point, if it is open.
     async fn close_access_point(&mut self);
+
+    /// Whether opening and closing the access point restarts the driver, so that the joined network
+    /// is lost for a moment.
+    fn closing_restarts(&self) -> bool {
+        false
+    }
 }
 
 /// The radio did not do what it was asked; trying again later is the remedy.

@@ -1,0 +1,209 @@
+//! What an application is made of: subscriptions, jobs, buttons and tasks, as a typed list.
+//!
+//! Each part runs in a future of its own beside the others, so that one that hangs stops none of the
+//! rest. The list is built by [`Device`](super::Device)'s methods and walked with `join`: no
+//! allocation, no dynamic dispatch.
+
+use drivers::{Button, Press};
+use embassy_futures::join::join;
+use embassy_sync::blocking_mutex::raw::NoopRawMutex;
+use embassy_sync::channel::Channel;
+use embassy_time::{Duration, with_timeout};
+use embedded_hal::digital::InputPin;
+use embedded_hal_async::digital::Wait;
+
+use super::{Handle, Message};
+use crate::jobs::Job;
+use crate::log;
+use crate::mqtt::{QoS, Subscriptions};
+
+/// A list of parts.
+pub trait Parts {
+    /// Reports each subscription's filter, in the order in which they were made.
+    fn subscriptions(&self, visit: &mut dyn FnMut(&'static str, QoS));
+
+    /// Hands a message to every subscription whose filter matches.
+    async fn deliver(&self, message: &Message<'_>, device: Handle<'_>);
+
+    /// Runs jobs, buttons and tasks; pending for ever.
+    async fn run(&self, device: Handle<'_>);
+}
+
+/// One part; each kind overrides what it has.
+pub trait Part {
+    /// The subscription's filter, if this is one.
+    fn subscription(&self) -> Option<(&'static str, QoS)> {
+        None
+    }
+
+    /// Takes a message; called for every message, so a part looks whether it is meant.
+    async fn deliver(&self, _message: &Message<'_>, _device: Handle<'_>) {}
+
+    /// What this part does by itself.
+    async fn run(&self, _device: Handle<'_>) {}
+}
+
+/// The empty list.
+#[derive(Debug, Clone, Copy)]
+pub struct End;
+
+impl Parts for End {
+    fn subscriptions(&self, _visit: &mut dyn FnMut(&'static str, QoS)) {}
+
+    async fn deliver(&self, _message: &Message<'_>, _device: Handle<'_>) {}
+
+    async fn run(&self, _device: Handle<'_>) {}
+}
+
+/// A list with one part more.
+#[derive(Debug)]
+pub struct With<P, L> {
+    pub(super) part: P,
+    pub(super) rest: L,
+}
+
+impl<P: Part, L: Parts> Parts for With<P, L> {
+    fn subscriptions(&self, visit: &mut dyn FnMut(&'static str, QoS)) {
+        self.rest.subscriptions(visit);
+        if let Some((filter, qos)) = self.part.subscription() {
+            visit(filter, qos);
+        }
+    }
+
+    async fn deliver(&self, message: &Message<'_>, device: Handle<'_>) {
+        self.rest.deliver(message, device).await;
+        self.part.deliver(message, device).await;
+    }
+
+    async fn run(&self, device: Handle<'_>) {
+        join(self.rest.run(device), self.part.run(device)).await;
+    }
+}
+
+/// A callback for the messages of one filter.
+#[derive(Debug)]
+pub struct Subscription<F> {
+    pub(super) filter: &'static str,
+    pub(super) qos: QoS,
+    pub(super) callback: F,
+}
+
+impl<F: AsyncFn(&Message<'_>, Handle<'_>)> Part for Subscription<F> {
+    fn subscription(&self) -> Option<(&'static str, QoS)> {
+        Some((self.filter, self.qos))
+    }
+
+    async fn deliver(&self, message: &Message<'_>, device: Handle<'_>) {
+        if crate::mqtt::topic::matches(self.filter, message.topic()) {
+            bounded(
+                device,
+                "message",
+                self.filter,
+                (self.callback)(message, device),
+            )
+            .await;
+        }
+    }
+}
+
+/// A callback for the runs of one job.
+#[derive(Debug)]
+pub struct Scheduled<F> {
+    pub(super) job: Job,
+    pub(super) callback: F,
+}
+
+impl<F: AsyncFn(Handle<'_>)> Part for Scheduled<F> {
+    async fn run(&self, device: Handle<'_>) {
+        let jobs = device.jobs();
+        let name = self.job.name();
+        let id = match jobs.register(self.job) {
+            Ok(id) => id,
+            Err(error) => {
+                log!(
+                    device,
+                    Error,
+                    "jobs",
+                    "{name:?} cannot be scheduled: {error}"
+                );
+                return;
+            }
+        };
+        loop {
+            // Held while the callback runs: a slot that comes meanwhile is skipped.
+            let _run = jobs.due(id).await;
+            bounded(device, "job", name, (self.callback)(device)).await;
+        }
+    }
+}
+
+/// A callback for the presses of one button.
+pub struct Pressed<'b, P, F> {
+    pub(super) button: &'b Button<P>,
+    pub(super) callback: F,
+}
+
+impl<P: Wait + InputPin, F: AsyncFn(Press, Handle<'_>)> Part for Pressed<'_, P, F> {
+    async fn run(&self, device: Handle<'_>) {
+        // The button is watched on while a callback runs: a press meanwhile waits for its turn.
+        let presses = Channel::<NoopRawMutex, Press, 8>::new();
+        let watch = async {
+            loop {
+                match self.button.event().await {
+                    Ok(press) if presses.try_send(press).is_ok() => {}
+                    Ok(press) => log!(device, Warn, "app", "{press:?} is dropped: too many wait"),
+                    Err(error) => log!(device, Debug, "app", "a button's pin failed: {error:?}"),
+                }
+            }
+        };
+        let call = async {
+            loop {
+                let press = presses.receive().await;
+                bounded(device, "button", "", (self.callback)(press, device)).await;
+            }
+        };
+        join(watch, call).await;
+    }
+}
+
+/// A future that runs beside everything else, without a limit of time.
+#[derive(Debug)]
+pub struct Task<F> {
+    pub(super) task: F,
+}
+
+impl<F: AsyncFn(Handle<'_>)> Part for Task<F> {
+    async fn run(&self, device: Handle<'_>) {
+        (self.task)(device).await;
+    }
+}
+
+/// Gives a callback its time; one that takes longer is dropped, and that is logged.
+async fn bounded(device: Handle<'_>, kind: &str, name: &str, callback: impl Future<Output = ()>) {
+    let limit: Duration = device.callback_limit();
+    if with_timeout(limit, callback).await.is_err() {
+        let limit = limit.as_millis();
+        log!(
+            device,
+            Warn,
+            "app",
+            "the callback for {kind} {name:?} took over {limit} ms and was dropped"
+        );
+    }
+}
+
+/// The filters of a list, as the session asks for them.
+pub(super) struct Filters<'l, L>(pub(super) &'l L);
+
+impl<L: Parts> Subscriptions for Filters<'_, L> {
+    fn get(&self, index: usize) -> Option<(&str, QoS)> {
+        let (mut position, mut found) = (0, None);
+        self.0.subscriptions(&mut |filter, qos| {
+            if position == index {
+                found = Some((filter, qos));
+            }
+            position += 1;
+        });
+        found
+    }
+}

@@ -1,0 +1,371 @@
+//! The one future that runs a device.
+
+use core::convert::Infallible;
+use core::net::SocketAddr;
+use core::pin::{Pin, pin};
+
+use edge_nal::{Dns, TcpBind, TcpConnect, UdpBind};
+use embassy_futures::join::{join, join3, join4, join5};
+use embassy_futures::select::{Either, select};
+use embassy_sync::blocking_mutex::raw::NoopRawMutex;
+use embassy_sync::mutex::Mutex;
+use embassy_time::{Duration, Instant, Ticker, Timer};
+use embedded_io_async::Write;
+
+use super::backend::PortalBackend;
+use super::boot::Boot;
+use super::parts::Filters;
+use super::{Device, Handle, Memory, Message, Parts, Shared};
+use crate::board::{Board, Hardware, OwnServers, PortalServices, Radio, Status, System};
+use crate::clock::{Clock, Timezone, UnixTime};
+use crate::config::Config;
+use crate::credentials::Vault;
+use crate::jobs::Jobs;
+use crate::log;
+use crate::log::Log;
+use crate::mqtt::{self, Delivery, Mqtt};
+use crate::portal::{self, File, PortalMemory};
+use crate::sntp::{Sntp, TimeServer};
+use crate::storage::Store;
+use crate::wifi::{self, Password, SealedNetworks, Ssid, Wifi};
+
+/// The ports of DHCP (RFC 2131, 4.1) and DNS (RFC 1035, 4.2).
+const DHCP_PORT: u16 = 67;
+const DNS_PORT: u16 = 53;
+
+impl<'b, B: Board, L: Parts> Device<'b, B, L> {
+    /// Boots the device and runs it for ever.
+    ///
+    /// Cancellation: dropping the future is a power cut, and as safe as one: what was acknowledged is on
+    /// flash, and the next boot finds it.
+    pub async fn run(self) -> Infallible {
+        let Self {
+            hardware,
+            app,
+            memory,
+            callback_limit,
+            parts,
+        } = self;
+        let Hardware {
+            mut radio,
+            flash,
+            flash_layout,
+            station,
+            portal,
+            portal_services,
+            own_servers,
+            console,
+            system,
+            ..
+        } = hardware;
+        let Memory {
+            log,
+            store,
+            mqtt,
+            jobs,
+            portal: portal_memory,
+        } = memory;
+
+        let booted = Instant::now();
+        let log = Log::new(log);
+        let store = Store::new(store);
+        let mqtt = Mqtt::new(mqtt);
+        let jobs = Jobs::new(jobs);
+        let wifi = Wifi::new();
+        let clock = Clock::new(Timezone::UTC);
+        let console = Mutex::<NoopRawMutex, _>::new(console);
+
+        let reason = system.reset_reason();
+        log!(
+            log,
+            Info,
+            "device",
+            "{} on bluebell {} ({reason})",
+            app.name,
+            crate::COMMIT
+        );
+
+        // Declared before the store's owner runs, so that they outlive it.
+        let (vault, config, networks, ssid, password, shared);
+        let mut kept = pin!(join(
+            store.serve(flash, &flash_layout, &log),
+            log.keep(&store)
+        ));
+
+        vault = alongside(kept.as_mut(), open_vault(&store, system, &log)).await;
+        networks = SealedNetworks::new(&store, &vault);
+        let boot = Boot {
+            app: &app,
+            store: &store,
+            vault: &vault,
+            system,
+            log: &log,
+        };
+        config = alongside(kept.as_mut(), boot.config()).await;
+        log.set_level(config.log.level);
+        store.set_log_size(config.log.size);
+        clock.set_timezone(boot.timezone(&config));
+        alongside(kept.as_mut(), boot.networks(&networks)).await;
+        (ssid, password) = boot.access_point(&config);
+        if let Some(country) = config.wifi.country {
+            radio.set_country(country);
+        }
+
+        shared = Shared {
+            log: &log,
+            store: &store,
+            mqtt: &mqtt,
+            jobs: &jobs,
+            wifi: &wifi,
+            clock: &clock,
+            config: &config,
+            booted,
+            callback_limit,
+        };
+        let services = Services {
+            shared: &shared,
+            system,
+            ssid: &ssid,
+            password: &password,
+        };
+        let settings = wifi::Settings {
+            portal_after: config.wifi.portal_after,
+            access_point_ssid: &ssid,
+            access_point_password: &password,
+        };
+        let on = join5(
+            join3(
+                wifi.run(&mut radio, &settings, &networks, &log, system),
+                services.portal(&portal, portal_services, app.files, portal_memory, &console),
+                services.print(&console),
+            ),
+            services.mqtt(&station, own_servers, &parts),
+            services.time(&station, own_servers),
+            join4(
+                jobs.run(&clock, &log),
+                parts.run(Handle { shared: &shared }),
+                services.deliver(&parts),
+                services.heartbeat(),
+            ),
+            join(services.status(), services.watchdog()),
+        );
+        match select(kept, on).await {
+            Either::First((never, _)) => never,
+            Either::Second(((never, ..), ..)) => never,
+        }
+    }
+}
+
+/// Runs a step of the boot beside the owner of the flash, which it needs.
+async fn alongside<K: Future<Output = (Infallible, Infallible)>, T>(
+    kept: Pin<&mut K>,
+    step: impl Future<Output = T>,
+) -> T {
+    match select(kept, step).await {
+        Either::First((never, _)) => match never {},
+        Either::Second(value) => value,
+    }
+}
+
+/// Opens the vault. A flash that fails keeps no device from working: it then has a vault for this boot.
+async fn open_vault<'b>(store: &Store<'_>, system: &'b dyn System, log: &Log<'_>) -> Vault<'b> {
+    match Vault::open(store, system).await {
+        Ok(vault) => vault,
+        Err(error) => {
+            log!(log, Error, "device", "nothing can be kept: {error}");
+            Vault::for_this_boot(system)
+        }
+    }
+}
+
+/// What goes on beside the application.
+struct Services<'d> {
+    shared: &'d Shared<'d>,
+    system: &'d dyn System,
+    ssid: &'d Ssid,
+    password: &'d Password,
+}
+
+impl Services<'_> {
+    fn config(&self) -> &Config {
+        self.shared.config
+    }
+
+    /// Prints the log, if the configuration says so.
+    async fn print<W: Write>(&self, console: &Mutex<NoopRawMutex, W>) {
+        if self.config().log.print {
+            self.shared.log.print(&mut SharedConsole(console)).await;
+        }
+    }
+
+    /// Serves the portal whenever the access point is open.
+    async fn portal<S: TcpBind + UdpBind, W: Write>(
+        &self,
+        stack: &S,
+        services: PortalServices,
+        files: &'static [File],
+        memory: &mut PortalMemory,
+        console: &Mutex<NoopRawMutex, W>,
+    ) {
+        let backend = PortalBackend {
+            shared: self.shared,
+            files,
+            address: services.address,
+        };
+        let log = self.shared.log;
+        loop {
+            self.shared.wifi.access_point_open().await;
+            self.announce(services.address, console).await;
+            let dhcp_and_dns = async {
+                if let (true, SocketAddr::V4(address)) = (services.dhcp_and_dns, services.address) {
+                    join(
+                        portal::serve_dhcp(stack, *address.ip(), DHCP_PORT, log),
+                        portal::serve_dns(stack, *address.ip(), DNS_PORT, log),
+                    )
+                    .await;
+                }
+            };
+            let open = join(portal::serve(stack, &backend, memory, log), dhcp_and_dns);
+            select(self.shared.wifi.access_point_closed(), open).await;
+        }
+    }
+
+    /// Tells the person at the console how to get on the access point. Not a line of the log: that is
+    /// kept, and the password is shown nowhere else.
+    async fn announce<W: Write>(&self, address: SocketAddr, console: &Mutex<NoopRawMutex, W>) {
+        let mut text = heapless::String::<256>::new();
+        // The parts are bounded: 32, 64 and 50 bytes of text beside 60 of these words.
+        let _ = core::fmt::write(
+            &mut text,
+            format_args!(
+                "\r\nSet-up: join the network {} with the password {}\r\n        and open http://{address}/\r\n\r\n",
+                self.ssid,
+                self.password.reveal(),
+            ),
+        );
+        // A console that is away has nobody to tell.
+        let _ = console.lock().await.write_all(text.as_bytes()).await;
+    }
+
+    /// Talks to the broker while there is a network.
+    async fn mqtt<N: TcpConnect + Dns, L: Parts>(&self, station: &N, own: OwnServers, parts: &L) {
+        let filters = Filters(parts);
+        let settings = mqtt::Settings::new(&self.config().mqtt, own.broker, &filters);
+        loop {
+            self.shared.wifi.link_up().await;
+            let run = self
+                .shared
+                .mqtt
+                .run(station, &settings, self.shared.log, self.system);
+            select(self.shared.wifi.link_down(), run).await;
+        }
+    }
+
+    /// Keeps the clock set while there is a network, and tells the log.
+    async fn time<N: UdpBind + Dns>(&self, station: &N, own: OwnServers) {
+        let host = self.config().clock.server.as_str();
+        let server = match (host, own.time) {
+            ("", None) => None,
+            ("", Some(address)) => Some(TimeServer::Address(address)),
+            (host, _) => Some(TimeServer::Host(host)),
+        };
+        let follow = async {
+            loop {
+                self.shared.clock.changed().await;
+                if let Some(boot) = self.shared.clock.at_boot() {
+                    self.shared.log.set_clock(boot.micros());
+                }
+            }
+        };
+        let set = async {
+            let Some(server) = server else { return };
+            let sntp = Sntp::new(server, UnixTime::from_seconds(crate::COMMIT_TIME));
+            loop {
+                self.shared.wifi.link_up().await;
+                let run = sntp.run(station, self.shared.clock, self.system, self.shared.log);
+                select(self.shared.wifi.link_down(), run).await;
+            }
+        };
+        join(follow, set).await;
+    }
+
+    /// Hands each message to the application, one after the other. A message counts as handled, and is
+    /// acknowledged, when its callbacks have returned or had their time.
+    async fn deliver<L: Parts>(&self, parts: &L) {
+        let device = Handle {
+            shared: self.shared,
+        };
+        loop {
+            let received = self.shared.mqtt.receive().await;
+            let message = Message {
+                topic: received.topic(),
+                payload: received.payload(),
+                retained: received.retain(),
+            };
+            parts.deliver(&message, device).await;
+        }
+    }
+
+    /// Sends the heartbeat.
+    async fn heartbeat(&self) {
+        let config = &self.config().mqtt;
+        let Some(interval) = config.heartbeat else {
+            return;
+        };
+        let device = Handle {
+            shared: self.shared,
+        };
+        let topic = device.topic("heartbeat");
+        let mut ticker = Ticker::every(interval);
+        loop {
+            ticker.next().await;
+            // While the broker is away there is no heartbeat: that is what it tells.
+            let _ = device
+                .publish_as(&topic, &config.heartbeat_message, Delivery::AT_MOST_ONCE)
+                .await;
+        }
+    }
+
+    /// Shows the board how the device is, whenever that changes.
+    async fn status(&self) {
+        loop {
+            let wifi = self.shared.wifi.changed();
+            let mqtt = self.shared.mqtt.state();
+            let ssid = self.shared.wifi.ssid();
+            self.system.status(&Status {
+                wifi: self.shared.wifi.state(),
+                ssid: ssid.as_ref(),
+                address: self.shared.wifi.address(),
+                mqtt,
+                portal: self.shared.wifi.is_access_point_open(),
+                access_point: (self.ssid, self.password),
+            });
+            select(wifi, self.shared.mqtt.changed(mqtt)).await;
+        }
+    }
+
+    /// Feeds the watchdog for as long as this future is polled.
+    async fn watchdog(&self) {
+        loop {
+            self.system.feed_watchdog();
+            Timer::after(Duration::from_secs(1)).await;
+        }
+    }
+}
+
+/// A console that several write to, a piece at a time.
+struct SharedConsole<'c, W>(&'c Mutex<NoopRawMutex, W>);
+
+impl<W: Write> embedded_io_async::ErrorType for SharedConsole<'_, W> {
+    type Error = W::Error;
+}
+
+impl<W: Write> Write for SharedConsole<'_, W> {
+    async fn write(&mut self, bytes: &[u8]) -> Result<usize, W::Error> {
+        self.0.lock().await.write(bytes).await
+    }
+
+    async fn flush(&mut self) -> Result<(), W::Error> {
+        self.0.lock().await.flush().await
+    }
+}
