@@ -1,0 +1,175 @@
+//! From reset to the device's task, and the macro that makes a firmware of an application.
+
+use core::net::{IpAddr, SocketAddr};
+
+use bluebell::board::{Board as BoardTypes, Hardware, OwnServers, PortalServices, System};
+use bluebell::device::{App, Device, Memory, NEW_CONFIG, WIFI_JSON};
+use bluebell::storage::{self, Key};
+use embassy_executor::{Executor, SpawnError, SpawnToken, Spawner};
+use static_cell::{ConstStaticCell, StaticCell};
+
+use crate::console::{Commands, Console};
+use crate::flash::{BlockFlash, layout};
+use crate::machine::Machine;
+use crate::network::{Portal, Station};
+use crate::nic::{self, Buffers, Nic};
+use crate::pins::Pins;
+use crate::radio::EmulatedRadio;
+use crate::world::{self, say};
+use crate::{air, console, devices, given, interrupts, network, time};
+
+/// The port of the portal.
+const HTTP: u16 = 80;
+/// The longest text that the host may give along.
+const TEXT: usize = 4096;
+
+/// The family of types that this board is made of.
+#[derive(Debug)]
+pub struct QemuBoard;
+
+impl BoardTypes for QemuBoard {
+    type Radio = EmulatedRadio;
+    type Flash = BlockFlash;
+    type Station = Station;
+    type Portal = Portal;
+    type Console = Console;
+    type Commands = Commands;
+}
+
+/// What an application gets of the board.
+#[derive(Debug)]
+pub struct Board {
+    /// The pins.
+    pub pins: Pins,
+}
+
+/// Everything that the device's task begins with.
+pub struct Start {
+    board: Board,
+    hardware: Hardware<'static, QemuBoard>,
+    app: App,
+    memory: &'static mut Memory,
+    given: [(&'static Key, Option<&'static str>); 2],
+}
+
+impl Start {
+    /// The two arguments of an application. What the host gives along is put onto the device before.
+    pub async fn split(mut self) -> (Board, Device<'static, QemuBoard>) {
+        for (key, text) in self.given {
+            let Some(text) = text else { continue };
+            let flash = &mut self.hardware.flash;
+            if let Err(error) = storage::write(flash, &layout(), key, text.as_bytes()).await {
+                say(format_args!(
+                    "{key} could not be put onto the device: {error}"
+                ));
+            }
+        }
+        let device = Device::new(self.hardware, self.app, self.memory);
+        (self.board, device)
+    }
+}
+
+/// Starts the machine and runs the task that `device` makes. Firmware calls this through
+/// [`main!`](crate::main).
+pub fn run<S>(app: App, device: fn(Start) -> Result<SpawnToken<S>, SpawnError>) -> ! {
+    static EXECUTOR: StaticCell<Executor> = StaticCell::new();
+
+    console::start();
+    time::start();
+    EXECUTOR.init_with(Executor::new).run(|spawner| {
+        let start = start(spawner, app);
+        // Each task has one place, and nobody else asks for it.
+        if let Ok(task) = console::listen() {
+            spawner.spawn(task);
+        }
+        if let Ok(task) = device(start) {
+            spawner.spawn(task);
+        }
+        interrupts::start(&[devices::STATION, devices::ACCESS_POINT]);
+    })
+}
+
+fn start(spawner: Spawner, app: App) -> Start {
+    static MACHINE: StaticCell<Machine> = StaticCell::new();
+    static MEMORY: StaticCell<Memory> = StaticCell::new();
+    static STATION: StaticCell<Buffers> = StaticCell::new();
+    static ACCESS_POINT: StaticCell<Buffers> = StaticCell::new();
+    static AIR: ConstStaticCell<[u8; TEXT]> = ConstStaticCell::new([0; TEXT]);
+    static CONFIG: ConstStaticCell<[u8; TEXT]> = ConstStaticCell::new([0; TEXT]);
+    static WIFI: ConstStaticCell<[u8; TEXT]> = ConstStaticCell::new([0; TEXT]);
+
+    if let Some(text) = given::read("opt/bluebell/air", AIR.take()) {
+        match air::parse(text) {
+            Ok(networks) => world::air(|air| air.networks = networks),
+            Err((line, what)) => panic!("opt/bluebell/air, line {line}: {what}"),
+        }
+    }
+    let station = Nic::open(devices::STATION, &nic::STATION, &STATION);
+    let access_point = Nic::open(devices::ACCESS_POINT, &nic::ACCESS_POINT, &ACCESS_POINT);
+    let machine = MACHINE.init(Machine::open(station.hardware_address()));
+    let mut seed = [0; 8];
+    machine.entropy(&mut seed);
+    let (stack, station, portal) =
+        network::start(spawner, u64::from_le_bytes(seed), station, access_point);
+
+    let hardware = Hardware {
+        radio: EmulatedRadio::new(stack),
+        flash: BlockFlash::open(),
+        flash_layout: layout(),
+        station,
+        portal,
+        portal_services: PortalServices {
+            address: SocketAddr::new(IpAddr::V4(network::PORTAL), HTTP),
+            dhcp_and_dns: true,
+        },
+        own_servers: OwnServers::default(),
+        console: Console(()),
+        commands: Commands(()),
+        system: machine,
+    };
+    Start {
+        board: Board { pins: Pins::new() },
+        hardware,
+        app,
+        memory: MEMORY.init_with(Memory::new),
+        given: [
+            (
+                &NEW_CONFIG,
+                given::read("opt/bluebell/config", CONFIG.take()),
+            ),
+            (
+                &WIFI_JSON,
+                given::read("opt/bluebell/wifi.json", WIFI.take()),
+            ),
+        ],
+    }
+}
+
+/// Makes a firmware of an application: `board::main!(async |board, device| { ... });`.
+///
+/// The block has the type of [`Device::run`], which never returns.
+#[macro_export]
+macro_rules! main {
+    (async |$board:pat_param, $device:pat_param| $body:block $(,)?) => {
+        const _: () = {
+            #[$crate::embassy_executor::task(embassy_executor = $crate::embassy_executor)]
+            async fn device(start: $crate::Start) {
+                let ($board, $device) = start.split().await;
+                let never: ::core::convert::Infallible = $body;
+                match never {}
+            }
+
+            // The name by which the start-up code calls it.
+            #[unsafe(export_name = "main")]
+            extern "C" fn start() -> ! {
+                let app = $crate::bluebell::device::App {
+                    name: env!("CARGO_PKG_NAME"),
+                    config: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/config.toml")),
+                    source: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/main.rs")),
+                    files: &[],
+                };
+                $crate::run(app, device)
+            }
+        };
+    };
+}
