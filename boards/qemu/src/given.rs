@@ -1,52 +1,33 @@
-//! What the host gives along: texts by name, through QEMU's `-fw_cfg name=opt/bluebell/...,file=...`.
+//! What the host gives along: texts that QEMU lays into places of the memory that nobody else uses.
+//!
+//! The way is `-device loader,file=...,addr=...,force-raw=on`, because this machine has no `-fw_cfg` for
+//! users. Memory is zeroed at power on, so a text ends at the first zero.
 
-const DATA: *const u8 = 0x1010_0000 as *const u8;
-const SELECTOR: *mut u16 = 0x1010_0008 as *mut u16;
-/// The entry that lists the others.
-const DIRECTORY: u16 = 0x19;
-/// In an entry of the directory: where the name is, and how long it may be.
-const NAME: usize = 56;
+/// The longest text.
+pub(crate) const TEXT: usize = 0x4000;
 
-/// Reads a text into `memory`; `None` when the host has not given it.
+/// The networks in the air; see [`air`](crate::air).
+pub(crate) const AIR: usize = 0x8080_0000;
+/// A configuration, to be put onto the device.
+pub(crate) const CONFIG: usize = AIR + TEXT;
+/// A `wifi.json`, to be put onto the device.
+pub(crate) const WIFI: usize = CONFIG + TEXT;
+
+/// The text at one of the places; `None` when the host has given none.
 ///
 /// # Panics
 ///
-/// When it does not fit or is no text: the machine was started wrongly.
-pub(crate) fn read<'m>(name: &str, memory: &'m mut [u8]) -> Option<&'m str> {
-    select(DIRECTORY);
-    let entries = u32::from_be_bytes(next());
-    for _ in 0..entries {
-        let size = u32::from_be_bytes(next()) as usize;
-        let selector = u16::from_be_bytes(next());
-        let _reserved: [u8; 2] = next();
-        let found: [u8; NAME] = next();
-        let length = found.iter().position(|byte| *byte == 0).unwrap_or(NAME);
-        if &found[..length] != name.as_bytes() {
-            continue;
-        }
-        assert!(
-            size <= memory.len(),
-            "{name} is longer than {} bytes",
-            memory.len()
-        );
-        select(selector);
-        let text = &mut memory[..size];
-        text.fill_with(|| u8::from_be_bytes(next()));
-        match core::str::from_utf8(text) {
-            Ok(text) => return Some(text),
-            Err(error) => panic!("{name} is no text: {error}"),
-        }
+/// When it is no text: the machine was started wrongly.
+pub(crate) fn text(place: usize) -> Option<&'static str> {
+    // SAFETY: one of the places above: mapped, behind all that the linker gives out (see
+    // `bluebell-qemu.x`), filled before the start and never written since.
+    let bytes: &'static [u8; TEXT] = unsafe { &*(place as *const [u8; TEXT]) };
+    let length = bytes.iter().position(|byte| *byte == 0).unwrap_or(TEXT);
+    if length == 0 {
+        return None;
     }
-    None
-}
-
-fn select(entry: u16) {
-    // SAFETY: the selector of QEMU's configuration device, always mapped on this machine; it takes
-    // big-endian numbers.
-    unsafe { SELECTOR.write_volatile(entry.to_be()) };
-}
-
-fn next<const N: usize>() -> [u8; N] {
-    // SAFETY: the same device's data register; each read gives the entry's next byte, 0 after its end.
-    core::array::from_fn(|_| unsafe { DATA.read_volatile() })
+    match core::str::from_utf8(&bytes[..length]) {
+        Ok(text) => Some(text),
+        Err(error) => panic!("what the host has given at {place:#x} is no text: {error}"),
+    }
 }

@@ -6,7 +6,7 @@ use bluebell::board::{Board as BoardTypes, Hardware, OwnServers, PortalServices,
 use bluebell::device::{App, Device, Memory, NEW_CONFIG, WIFI_JSON};
 use bluebell::storage::{self, Key};
 use embassy_executor::{Executor, SpawnError, SpawnToken, Spawner};
-use static_cell::{ConstStaticCell, StaticCell};
+use static_cell::StaticCell;
 
 use crate::console::{Commands, Console};
 use crate::flash::{BlockFlash, layout};
@@ -20,8 +20,6 @@ use crate::{air, console, devices, given, interrupts, network, time};
 
 /// The port of the portal.
 const HTTP: u16 = 80;
-/// The longest text that the host may give along.
-const TEXT: usize = 4096;
 
 /// The family of types that this board is made of.
 #[derive(Debug)]
@@ -94,14 +92,11 @@ fn start(spawner: Spawner, app: App) -> Start {
     static MEMORY: StaticCell<Memory> = StaticCell::new();
     static STATION: StaticCell<Buffers> = StaticCell::new();
     static ACCESS_POINT: StaticCell<Buffers> = StaticCell::new();
-    static AIR: ConstStaticCell<[u8; TEXT]> = ConstStaticCell::new([0; TEXT]);
-    static CONFIG: ConstStaticCell<[u8; TEXT]> = ConstStaticCell::new([0; TEXT]);
-    static WIFI: ConstStaticCell<[u8; TEXT]> = ConstStaticCell::new([0; TEXT]);
 
-    if let Some(text) = given::read("opt/bluebell/air", AIR.take()) {
+    if let Some(text) = given::text(given::AIR) {
         match air::parse(text) {
             Ok(networks) => world::air(|air| air.networks = networks),
-            Err((line, what)) => panic!("opt/bluebell/air, line {line}: {what}"),
+            Err((line, what)) => panic!("the networks in the air, line {line}: {what}"),
         }
     }
     let station = Nic::open(devices::STATION, &nic::STATION, &STATION);
@@ -133,14 +128,8 @@ fn start(spawner: Spawner, app: App) -> Start {
         app,
         memory: MEMORY.init_with(Memory::new),
         given: [
-            (
-                &NEW_CONFIG,
-                given::read("opt/bluebell/config", CONFIG.take()),
-            ),
-            (
-                &WIFI_JSON,
-                given::read("opt/bluebell/wifi.json", WIFI.take()),
-            ),
+            (&NEW_CONFIG, given::text(given::CONFIG)),
+            (&WIFI_JSON, given::text(given::WIFI)),
         ],
     }
 }
