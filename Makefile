@@ -2,13 +2,16 @@
 APP ?= relay
 ARGS ?=
 
-.PHONY: run test clean
+.PHONY: run test qemu clean
 
 run: ## build APP for this machine and boot it
 	cargo run --release --quiet --package $(APP) -- $(ARGS)
 
 test: ## everything that must hold, on this machine
 	bash tests/run
+
+qemu: ## build APP for the emulated machine and boot it; Ctrl-A X ends it [CONFIG=file.toml]
+	APP=$(APP) CONFIG=$(CONFIG) bash boards/qemu/make run
 
 clean: ## remove what was built
 	cargo clean

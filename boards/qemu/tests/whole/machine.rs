@@ -145,6 +145,32 @@ impl Lines {
     }
 }
 
+/// A wire to the access point: a TAP device in a network namespace that ends with the machine.
+pub(crate) struct Wire;
+
+impl Wire {
+    /// The device's name.
+    pub(crate) const NAME: &'static str = "phone";
+    const LAY: &'static str = "ip tuntap add dev phone mode tap && ip link set phone up";
+
+    /// Whether one may be made here.
+    pub(crate) fn is_allowed() -> bool {
+        let lay = Command::new("unshare")
+            .args(["--net", "sh", "-c", Self::LAY])
+            .output();
+        lay.is_ok_and(|output| output.status.success())
+    }
+
+    fn script(&self) -> Command {
+        let lay = format!("{} && exec bash \"$@\"", Self::LAY);
+        let mut command = Command::new("unshare");
+        command.args(["--net", "sh", "-c", &lay, "sh"]);
+        command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/make"));
+        command.env("PHONE", "tap,id=phone,ifname=phone,script=no,downscript=no");
+        command
+    }
+}
+
 /// The emulated machine, which ends with this value as if its power were cut.
 pub(crate) struct Machine {
     qemu: Child,
@@ -156,9 +182,17 @@ pub(crate) struct Machine {
 impl Machine {
     /// Starts it with the flash in a folder, and perhaps a configuration to put onto the device.
     pub(crate) fn start(folder: &Folder, config: Option<&Path>) -> Self {
+        Self::start_with(folder, config, None)
+    }
+
+    /// The same, perhaps with a wire to the access point in the place of the forwarded port.
+    pub(crate) fn start_with(folder: &Folder, config: Option<&Path>, wire: Option<Wire>) -> Self {
         build();
         let portal = SocketAddr::from(([127, 0, 0, 1], free_port()));
-        let mut command = script();
+        let mut command = match wire {
+            Some(wire) => wire.script(),
+            None => script(),
+        };
         command
             .arg("boot")
             .env("STATE", folder.path())
@@ -178,6 +212,11 @@ impl Machine {
             console,
             portal,
         }
+    }
+
+    /// The number of QEMU's process.
+    pub(crate) fn process(&self) -> u32 {
+        self.qemu.id()
     }
 
     /// Types a line at the console.

@@ -5,5 +5,6 @@
 
 mod device;
 mod machine;
+mod phone;
 mod power;
 mod surroundings;
