@@ -4,6 +4,7 @@ use core::net::{IpAddr, SocketAddr};
 
 use bluebell::board::{Board as BoardTypes, Hardware, OwnServers, PortalServices, System};
 use bluebell::device::{App, Device, Memory, NEW_CONFIG, WIFI_JSON};
+use bluebell::portal::PortalMemory;
 use bluebell::storage::{self, Key};
 use embassy_executor::{Executor, SpawnError, SpawnToken, Spawner};
 use static_cell::StaticCell;
@@ -30,6 +31,8 @@ impl BoardTypes for QemuBoard {
     type Flash = BlockFlash;
     type Station = Station;
     type Portal = Portal;
+    // As on a chip.
+    type PortalMemory = PortalMemory;
     type Console = Console;
     type Commands = Commands;
 }
