@@ -26,6 +26,8 @@ mod interrupts;
 #[cfg(target_os = "none")]
 mod machine;
 #[cfg(target_os = "none")]
+pub mod measure;
+#[cfg(target_os = "none")]
 mod network;
 #[cfg(target_os = "none")]
 mod nic;

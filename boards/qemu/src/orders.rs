@@ -6,6 +6,7 @@
 //! | `air SSID key=value` | changes it, or adds an open one: `password="..."`, `channel`, `rssi`, `hidden` |
 //! | `pin N LEVEL` | puts a level, 0 or 1, on an input |
 //! | `press N` | presses a button: 0 for 150 ms |
+//! | `memory` | shows how much of it is taken, and how deep the stack was |
 //! | `power off` | ends QEMU with status 0 |
 //! | `power crash` | panics |
 //!
@@ -32,6 +33,8 @@ pub enum Order<'a> {
     },
     /// To press the button on a pin.
     Press(u8),
+    /// To show how much memory is taken.
+    Memory,
     /// To end.
     PowerOff,
     /// To crash.
@@ -44,7 +47,11 @@ impl<'a> Order<'a> {
     /// Reads a line; `None` when it is not for the board.
     #[must_use]
     pub fn parse(line: &'a str) -> Option<Self> {
-        let (word, rest) = line.trim().split_once(' ')?;
+        let line = line.trim();
+        if line == "memory" {
+            return Some(Self::Memory);
+        }
+        let (word, rest) = line.split_once(' ')?;
         let rest = rest.trim();
         let order = match word {
             "air" => air(rest),
@@ -113,6 +120,7 @@ mod tests {
             ("press 0", Some(Order::Press(0))),
             ("power off", Some(Order::PowerOff)),
             ("power up", Some(Order::Wrong)),
+            ("memory\r", Some(Order::Memory)),
             ("status", None),
             ("join \"Cafe\" \"\"", None),
             ("airy thoughts", None),

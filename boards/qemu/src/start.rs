@@ -17,7 +17,7 @@ use crate::nic::{self, Buffers, Nic};
 use crate::pins::Pins;
 use crate::radio::EmulatedRadio;
 use crate::world::{self, say};
-use crate::{air, console, devices, given, interrupts, network, time};
+use crate::{air, console, devices, given, interrupts, measure, network, time};
 
 /// The port of the portal.
 const HTTP: u16 = 80;
@@ -75,6 +75,7 @@ impl Start {
 pub fn run<S>(app: App, device: fn(Start) -> Result<SpawnToken<S>, SpawnError>) -> ! {
     static EXECUTOR: StaticCell<Executor> = StaticCell::new();
 
+    measure::paint();
     console::start();
     time::start();
     EXECUTOR.init_with(Executor::new).run(|spawner| {

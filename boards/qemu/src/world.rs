@@ -14,7 +14,7 @@ use heapless::Vec;
 use crate::air::{NETWORKS, Network};
 use crate::console::Uart;
 use crate::orders::Order;
-use crate::{exit, nic, pins};
+use crate::{exit, measure, nic, pins};
 
 /// How long a button is held down.
 const PRESS: Duration = Duration::from_millis(150);
@@ -102,10 +102,11 @@ pub(crate) async fn carry_out(order: Order<'_>) {
             Timer::after(PRESS).await;
             pins::put(number, true);
         }
+        Order::Memory => measure::memory(),
         Order::PowerOff => exit::power_off(),
         Order::Crash => panic!("it was ordered at the console"),
         Order::Wrong => say(format_args!(
-            "not understood: give air SSID up|down|key=value, pin N 0|1, press N, power off|crash"
+            "not understood: give air SSID up|down|key=value, pin N 0|1, press N, memory, power off|crash"
         )),
     }
 }

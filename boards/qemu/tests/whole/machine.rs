@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 
 /// The script that builds the image and starts QEMU.
-fn script() -> Command {
+pub(crate) fn script() -> Command {
     let mut command = Command::new("bash");
     command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/make"));
     command

@@ -3,6 +3,7 @@
 //!
 //! Where QEMU or mosquitto is not installed the tests say so and pass, unless `CI` is `true`.
 
+mod counts;
 mod device;
 mod machine;
 mod phone;
