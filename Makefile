@@ -1,8 +1,11 @@
 # Each target is one thin line; what it does lives in the file it calls.
 APP ?= relay
 ARGS ?=
+CHIP ?= esp32c3
 
-.PHONY: run test qemu counts clean
+export APP CHIP CONFIG PROVISION PORT
+
+.PHONY: run test qemu counts build flash erase monitor clean
 
 run: ## build APP for this machine and boot it
 	cargo run --release --quiet --package $(APP) -- $(ARGS)
@@ -11,10 +14,23 @@ test: ## everything that must hold, on this machine
 	bash tests/run
 
 qemu: ## build APP for the emulated machine and boot it; Ctrl-A X ends it [CONFIG=file.toml]
-	APP=$(APP) CONFIG=$(CONFIG) bash boards/qemu/make run
+	bash boards/qemu/make run
 
 counts: ## what the framework's steps cost, into boards/qemu/counts.txt
 	BLUEBELL_COUNTS=write cargo test --package bluebell-qemu --test whole counts
 
+build: ## firmware of APP for CHIP into build/ [CONFIG=file.toml] [PROVISION=wifi.json]
+	bash boards/esp/make build
+
+flash: ## put what is in build/ on the chip [PORT=/dev/ttyACM0]
+	bash boards/esp/make flash
+
+erase: ## erase the chip, with all that it has stored [PORT=...]
+	bash boards/esp/make erase
+
+monitor: ## the chip's console; Ctrl-C ends it [PORT=...]
+	bash boards/esp/make monitor
+
 clean: ## remove what was built
 	cargo clean
+	rm -rf build

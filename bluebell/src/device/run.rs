@@ -83,6 +83,9 @@ impl<'b, B: Board, L: Parts> Device<'b, B, L> {
             app.name,
             crate::COMMIT
         );
+        for line in system.crash().into_iter().flat_map(str::lines) {
+            log!(log, Error, "device", "crashed before this boot: {line}");
+        }
 
         // Declared before the store's owner runs, so that they outlive it.
         let (vault, config, networks, ssid, password, mqtt, shared);

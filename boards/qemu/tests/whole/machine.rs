@@ -197,7 +197,9 @@ impl Machine {
             .arg("boot")
             .env("STATE", folder.path())
             .env("PORTAL", portal.to_string())
+            .env_remove("AIR")
             .env_remove("CONFIG")
+            .env_remove("PROVISION")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
         if let Some(config) = config {
