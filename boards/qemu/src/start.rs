@@ -78,6 +78,7 @@ pub fn run<S>(app: App, device: fn(Start) -> Result<SpawnToken<S>, SpawnError>) 
     measure::paint();
     console::start();
     time::start();
+    say(format_args!("power on"));
     EXECUTOR.init_with(Executor::new).run(|spawner| {
         let start = start(spawner, app);
         // Each task has one place, and nobody else asks for it.
