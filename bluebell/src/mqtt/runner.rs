@@ -272,13 +272,14 @@ impl<'m> Link<'_, 'm> {
         }
     }
 
-    /// Waits until the application has taken a message out of the inbox, so that it can be tried again.
+    /// Waits until the application has taken a message out of the inbox, or an answer has been written, so
+    /// that it can be tried again.
     async fn inbox_moved(&self) {
-        let mut taken = None;
+        let mut seen = None;
         poll_fn(|context| {
             let shared = &mut *self.mqtt.shared.borrow_mut();
-            let before = *taken.get_or_insert(shared.delivered);
-            if shared.delivered == before {
+            let now = (shared.delivered, shared.session.answers());
+            if *seen.get_or_insert(now) == now {
                 shared.session.pause();
                 shared.runner.register(context.waker());
                 return Poll::Pending;
@@ -391,6 +392,7 @@ impl<'m> Link<'_, 'm> {
     fn fill(&self) -> Option<Lease<'_, 'm>> {
         let shared = &mut *self.mqtt.shared.borrow_mut();
         let now = Instant::now();
+        let answers = shared.session.answers();
         let (session, _, mut outlet) = self.parts(shared);
         session.fill(now, &mut outlet);
         let taken = shared.transmit.take();
@@ -399,6 +401,10 @@ impl<'m> Link<'_, 'm> {
             let (session, _, mut outlet) = self.parts(shared);
             session.fill(now, &mut outlet);
             shared.application.wake();
+        }
+        if shared.session.answers() != answers {
+            // The reader, which was asked before the writer, may wait for just that.
+            shared.wake_runner();
         }
         if shared.session.is_online() && shared.state == State::Connecting {
             shared.set_state(State::Online);

@@ -2,6 +2,11 @@
 //!
 //! Guarantees: a message is acknowledged after the application has handled it; one that the broker
 //! sends again before that is not delivered again; QoS 2 messages are delivered once in a session.
+//!
+//! A broker may send more messages at once than it was told to (mosquitto 2.0.11 does so as soon as the first
+//! of a burst is acknowledged). That costs nothing but time: the next one is not read until there is a
+//! slot. Where only releases are awaited, which come after what is not read yet, the oldest of these
+//! messages is given up; its release is then answered as that of an unknown one.
 
 use heapless::Vec;
 
@@ -42,6 +47,8 @@ pub(super) struct Inbound {
     slots: Vec<Slot, IN_FLIGHT>,
     /// Counts the sessions, so that a late answer is not given in the wrong one.
     generation: u16,
+    /// Counts the answers that were written: each may have made room.
+    answers: u32,
 }
 
 impl Inbound {
@@ -49,6 +56,11 @@ impl Inbound {
     pub(super) fn forget(&mut self) {
         self.slots.clear();
         self.generation = self.generation.wrapping_add(1);
+    }
+
+    /// Changes whenever there may be room for a message that found none.
+    pub(super) fn answers(&self) -> u32 {
+        self.answers
     }
 
     /// The connection is gone; the broker will repeat what it has no answer to.
@@ -79,7 +91,9 @@ impl Inbound {
             if self.is_repetition(arrival.identifier, arrival.qos, arrival.again) {
                 return Ok(Verdict::Taken);
             }
-            self.make_room()?;
+            if self.make_room() == Verdict::NoRoom {
+                return Ok(Verdict::NoRoom);
+            }
         }
         if !inbox.push(label, arrival.topic, arrival.payload) {
             return Ok(Verdict::NoRoom);
@@ -95,7 +109,10 @@ impl Inbound {
         if qos == QoS::AtMostOnce || self.is_repetition(identifier, qos, true) {
             return Ok(());
         }
-        self.make_room()?;
+        // It cannot be offered again: its bytes have gone by.
+        if self.make_room() == Verdict::NoRoom {
+            return Err(Failure::TooMany);
+        }
         self.add(identifier, qos, Stage::AnswerOwed)
     }
 
@@ -116,17 +133,20 @@ impl Inbound {
     }
 
     /// The broker will not repeat a QoS 2 message.
-    pub(super) fn released(&mut self, identifier: u16) -> Result<(), Failure> {
+    pub(super) fn released(&mut self, identifier: u16) -> Result<Verdict, Failure> {
         let known =
             |slot: &&mut Slot| slot.identifier == identifier && slot.qos == QoS::ExactlyOnce;
         if let Some(slot) = self.slots.iter_mut().find(known) {
             slot.stage = Stage::CompletionOwed(Reason::SUCCESS);
             slot.stale = false;
-            return Ok(());
+            return Ok(Verdict::Taken);
         }
-        self.make_room()?;
+        if self.make_room() == Verdict::NoRoom {
+            return Ok(Verdict::NoRoom);
+        }
         let unknown = Stage::CompletionOwed(Reason::UNKNOWN_IDENTIFIER);
-        self.add(identifier, QoS::ExactlyOnce, unknown)
+        self.add(identifier, QoS::ExactlyOnce, unknown)?;
+        Ok(Verdict::Taken)
     }
 
     /// Writes the answers that are owed.
@@ -150,6 +170,7 @@ impl Inbound {
             if transmit.put(codec, &packet, u32::MAX) != Put::Done {
                 return Put::Later;
             }
+            self.answers = self.answers.wrapping_add(1);
             if step == Step::Received {
                 slot.stage = Stage::AwaitingRelease;
                 index += 1;
@@ -183,13 +204,22 @@ impl Inbound {
         true
     }
 
-    /// Gives up a message of which the broker no longer speaks, where there is no free slot.
-    fn make_room(&mut self) -> Result<(), Failure> {
-        if self.slots.is_full() {
-            let stale = self.slots.iter().position(|slot| slot.stale);
-            self.slots.remove(stale.ok_or(Failure::TooMany)?);
+    /// Gives up a message where there is no free slot: one of which the broker no longer speaks, or, where
+    /// no answer of the device's will make room, the oldest that awaits its release.
+    fn make_room(&mut self) -> Verdict {
+        if !self.slots.is_full() {
+            return Verdict::Taken;
         }
-        Ok(())
+        let stale = self.slots.iter().position(|slot| slot.stale);
+        let is_answered = |slot: &Slot| slot.stage == Stage::AwaitingRelease;
+        let oldest = self.slots.iter().all(is_answered).then_some(0);
+        match stale.or(oldest) {
+            Some(index) => {
+                self.slots.remove(index);
+                Verdict::Taken
+            }
+            None => Verdict::NoRoom,
+        }
     }
 
     fn add(&mut self, identifier: u16, qos: QoS, stage: Stage) -> Result<(), Failure> {

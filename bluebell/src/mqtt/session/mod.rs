@@ -46,7 +46,8 @@ pub(super) struct Outlet<'c, 'm> {
 pub(super) enum Verdict {
     /// It was taken in.
     Taken,
-    /// The inbox is full: the same packet is to be offered again once there is room.
+    /// The inbox is full, or too many messages are unacknowledged: the same packet is to be offered again
+    /// once there may be room.
     NoRoom,
 }
 
@@ -195,6 +196,11 @@ impl Session {
         self.inbound.handled(label);
     }
 
+    /// Changes whenever there may be room for a packet that found none because of unacknowledged ones.
+    pub(super) fn answers(&self) -> u32 {
+        self.inbound.answers()
+    }
+
     /// A message that is too long has been passed by.
     pub(super) fn skipped(&mut self, qos: QoS, identifier: u16) -> Result<(), Failure> {
         match self.phase {
@@ -276,7 +282,7 @@ impl Session {
                     identifier,
                     ..
                 },
-            ) => self.inbound.released(*identifier)?,
+            ) => return self.inbound.released(*identifier),
             (
                 _,
                 Incoming::Step {

@@ -216,18 +216,54 @@ fn an_answer_is_not_given_in_another_session_than_the_messages() {
     assert_eq!(device.talk(&mut peer).len(), 1);
 }
 
+/// A message on `switch/a` with one byte as its payload and its identifier.
+fn numbered(number: u8, qos: QoS) -> Vec<u8> {
+    let first = 0x30 | if qos == QoS::ExactlyOnce { 4 } else { 2 };
+    let topic = b"switch/a";
+    let mut packet = vec![first, 14, 0, 8];
+    packet.extend_from_slice(topic);
+    packet.extend_from_slice(&[0, number, 0, number]);
+    packet
+}
+
 #[test]
-fn a_broker_that_sends_more_than_it_may_is_told_so() {
+fn more_messages_than_a_broker_may_send_wait_until_others_are_acknowledged() {
     let (mut device, mut peer) = (Device::new(), Peer::new());
     device.come_online(&mut peer, false, vec![]);
-    for number in 0..8u8 {
-        peer.publish("switch/a", &[number], QoS::AtLeastOnce);
+    for number in 1..=30 {
+        device.hear(&numbered(number, QoS::AtLeastOnce)).unwrap();
     }
-    device.hear(&core::mem::take(&mut peer.out)).unwrap();
-    let ninth = [0x32, 6, 0, 1, b'a', 0x70, 0, 0];
-    let failure = device.hear(&ninth).unwrap_err();
-    assert_eq!(failure, Failure::TooMany);
-    assert_eq!(failure.farewell(), Some(Reason::RECEIVE_MAXIMUM));
+    for number in 1..=30 {
+        let (label, _, payload) = device.take().unwrap();
+        assert_eq!(payload, [number], "in the order in which they came");
+        device.session.handled(&label);
+        assert_eq!(device.out(), [0x40, 2, 0, number], "each is acknowledged");
+        device.hear(&[]).unwrap();
+    }
+    assert!(device.take().is_none());
+}
+
+#[test]
+fn more_messages_of_qos_2_than_a_broker_may_send_are_taken_too() {
+    let (mut device, mut peer) = (Device::new(), Peer::new());
+    device.come_online(&mut peer, false, vec![]);
+    for number in 1..=12 {
+        device.hear(&numbered(number, QoS::ExactlyOnce)).unwrap();
+    }
+    for number in 1..=12 {
+        let (label, _, payload) = device.take().unwrap();
+        assert_eq!(payload, [number]);
+        device.session.handled(&label);
+        assert_eq!(device.out(), [0x50, 2, 0, number], "each is received");
+        device.hear(&[]).unwrap();
+    }
+    // The releases come behind all of them; of the first four the device no longer knows.
+    for number in 1..=12 {
+        device.hear(&[0x62, 2, 0, number]).unwrap();
+        let answer = device.out();
+        assert_eq!((answer[0], answer[3]), (0x70, number), "each is completed");
+    }
+    assert!(device.take().is_none(), "and none was delivered twice");
 }
 
 #[test]
