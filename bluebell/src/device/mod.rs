@@ -13,8 +13,10 @@
 
 mod backend;
 mod boot;
+mod console;
 mod handle;
 mod parts;
+mod reset;
 mod run;
 
 pub use boot::{CONFIG, NEW_CONFIG, WIFI_JSON};
@@ -31,6 +33,7 @@ use embedded_hal_async::digital::Wait;
 use crate::board::{Board, Hardware};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::console::ConsoleMemory;
 use crate::jobs::{Job, Jobs, JobsMemory};
 use crate::log::Log;
 use crate::mqtt::{Mqtt, MqttMemory, QoS};
@@ -58,6 +61,7 @@ pub struct Memory {
     mqtt: MqttMemory,
     jobs: JobsMemory,
     portal: PortalMemory,
+    console: ConsoleMemory,
 }
 
 impl Memory {
@@ -70,6 +74,7 @@ impl Memory {
             mqtt: MqttMemory::new(),
             jobs: JobsMemory::new(),
             portal: PortalMemory::new(),
+            console: ConsoleMemory::new(),
         }
     }
 }
