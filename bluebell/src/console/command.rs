@@ -233,10 +233,7 @@ mod tests {
             ),
             ("join Cafe", Command::Join(ssid("Cafe"), password(""))),
             ("join Cafe \"\"", Command::Join(ssid("Cafe"), password(""))),
-            (
-                "forget \"My Home\"",
-                Command::Forget(ssid("My Home")),
-            ),
+            ("forget \"My Home\"", Command::Forget(ssid("My Home"))),
             ("portal", Command::Portal),
             ("config", Command::Config),
             ("put config", Command::Put(Text::Config)),

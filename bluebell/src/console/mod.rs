@@ -40,3 +40,6 @@ impl Default for ConsoleMemory {
         Self::new()
     }
 }
+
+#[cfg(test)]
+mod tests;

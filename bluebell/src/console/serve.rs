@@ -7,10 +7,10 @@ use embassy_time::{Duration, Timer};
 use embedded_io_async::{Read, Write};
 use zeroize::Zeroize;
 
+use super::ConsoleMemory;
 use super::answer::{Answer, Console, Problem};
 use super::command::{Command, HELP, Text};
 use super::typing::{Event, LineError, MOST_LINE, Typing};
-use super::ConsoleMemory;
 use crate::config::MAX_TEXT;
 
 /// After how long an input that fails is read again.
@@ -166,7 +166,11 @@ async fn put<W: Write, B: Backend>(
 async fn finish<W: Write>(mut answer: Answer<'_, W>, result: Result<(), Problem>) {
     match result {
         Ok(()) => answer.line(format_args!("ok")).await,
-        Err(problem) => answer.line(format_args!("error: {}", problem.as_str())).await,
+        Err(problem) => {
+            answer
+                .line(format_args!("error: {}", problem.as_str()))
+                .await
+        }
     }
     answer.pause().await;
 }
@@ -180,6 +184,3 @@ fn not_text() -> Problem {
         "that is not UTF-8: set the terminal to UTF-8 and type it again"
     ))
 }
-
-#[cfg(test)]
-mod tests;

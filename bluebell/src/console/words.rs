@@ -175,7 +175,10 @@ mod tests {
                 &["a\nb", "\u{fc}\u{1f600}\0"],
             ),
             (r#"join Cafe """#, &["join", "Cafe", ""]),
-            (r#"join it's pass"word\n"#, &["join", "it's", r#"pass"word\n"#]),
+            (
+                r#"join it's pass"word\n"#,
+                &["join", "it's", r#"pass"word\n"#],
+            ),
             ("Zürich \u{a0}x", &["Zürich", "x"]),
         ] {
             let expected: Vec<Text> = expected.iter().map(ToString::to_string).collect();

@@ -163,7 +163,10 @@ impl ConsoleBackend<'_> {
             format_args!("commit: {}", crate::COMMIT),
             format_args!("uptime: {} s", device.uptime().as_secs()),
             format_args!("wifi: {}", wifi.state().as_str()),
-            format_args!("ssid: {}", Or(ssid.as_ref().map(|ssid| Quoted(ssid.as_str())))),
+            format_args!(
+                "ssid: {}",
+                Or(ssid.as_ref().map(|ssid| Quoted(ssid.as_str())))
+            ),
             format_args!("address: {}", Or(wifi.address())),
             format_args!("rssi: {}", Or(wifi.rssi())),
             format_args!("mqtt: {}", device.mqtt().as_str()),
@@ -320,7 +323,9 @@ impl ConsoleBackend<'_> {
                 }
                 JobState::Idle => answer.line(format_args!("{name} idle")).await,
                 JobState::WaitingForClock => {
-                    answer.line(format_args!("{name} waits for the clock")).await;
+                    answer
+                        .line(format_args!("{name} waits for the clock"))
+                        .await;
                 }
                 JobState::Running => answer.line(format_args!("{name} running")).await,
                 JobState::Paused => answer.line(format_args!("{name} paused")).await,

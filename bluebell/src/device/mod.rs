@@ -37,7 +37,7 @@ use crate::console::ConsoleMemory;
 use crate::jobs::{Job, Jobs, JobsMemory};
 use crate::log::Log;
 use crate::mqtt::{Mqtt, MqttMemory, QoS};
-use crate::portal::{File, PortalMemory};
+use crate::portal::{File, PortalMemory, Seating};
 use crate::storage::{Store, StoreMemory};
 use crate::wifi::Wifi;
 
@@ -54,17 +54,17 @@ pub struct App {
     pub files: &'static [File],
 }
 
-/// All the memory that a device needs, with the sizes that suit a chip.
-pub struct Memory {
+/// All the memory that a device needs, with the sizes that suit a chip; the portal's is the board's choice.
+pub struct Memory<P = PortalMemory> {
     log: [u8; 2048],
     store: StoreMemory,
     mqtt: MqttMemory,
     jobs: JobsMemory,
-    portal: PortalMemory,
+    portal: P,
     console: ConsoleMemory,
 }
 
-impl Memory {
+impl<P: Seating> Memory<P> {
     /// Memory of a device that is off.
     #[must_use]
     pub const fn new() -> Self {
@@ -73,19 +73,19 @@ impl Memory {
             store: StoreMemory::new(),
             mqtt: MqttMemory::new(),
             jobs: JobsMemory::new(),
-            portal: PortalMemory::new(),
+            portal: P::EMPTY,
             console: ConsoleMemory::new(),
         }
     }
 }
 
-impl Default for Memory {
+impl<P: Seating> Default for Memory<P> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl fmt::Debug for Memory {
+impl<P> fmt::Debug for Memory<P> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "Memory({} bytes)", size_of::<Self>())
     }
@@ -139,14 +139,18 @@ impl fmt::Display for Message<'_> {
 pub struct Device<'b, B: Board, L = End> {
     hardware: Hardware<'b, B>,
     app: App,
-    memory: &'b mut Memory,
+    memory: &'b mut Memory<B::PortalMemory>,
     callback_limit: Duration,
     parts: L,
 }
 
 impl<'b, B: Board> Device<'b, B> {
     /// A device on this hardware, with nothing to do yet. Boards call this.
-    pub fn new(hardware: Hardware<'b, B>, app: App, memory: &'b mut Memory) -> Self {
+    pub fn new(
+        hardware: Hardware<'b, B>,
+        app: App,
+        memory: &'b mut Memory<B::PortalMemory>,
+    ) -> Self {
         Self {
             hardware,
             app,

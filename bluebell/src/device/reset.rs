@@ -29,7 +29,12 @@ pub(super) async fn carry_out(store: &Store<'_>, log: &Log<'_>) {
         return;
     }
     match forget_all(store).await {
-        Ok(()) => log!(log, Info, "device", "factory reset: everything is forgotten"),
+        Ok(()) => log!(
+            log,
+            Info,
+            "device",
+            "factory reset: everything is forgotten"
+        ),
         Err(Failed) => log!(
             log,
             Error,

@@ -25,7 +25,7 @@ use crate::jobs::Jobs;
 use crate::log;
 use crate::log::Log;
 use crate::mqtt::{self, Delivery, Mqtt};
-use crate::portal::{self, File, PortalMemory};
+use crate::portal::{self, File, Seating};
 use crate::sntp::{Sntp, TimeServer};
 use crate::storage::Store;
 use crate::wifi::{self, Password, SealedNetworks, Ssid, Wifi};
@@ -219,7 +219,7 @@ impl Services<'_> {
         stack: &S,
         services: PortalServices,
         files: &'static [File],
-        memory: &mut PortalMemory,
+        memory: &mut impl Seating,
         console: &Console<W>,
     ) {
         let backend = PortalBackend {
@@ -240,7 +240,7 @@ impl Services<'_> {
                     .await;
                 }
             };
-            let open = join(portal::serve(stack, &backend, memory, log), dhcp_and_dns);
+            let open = join(memory.serve(stack, &backend, log), dhcp_and_dns);
             select(self.shared.wifi.access_point_closed(), open).await;
         }
     }

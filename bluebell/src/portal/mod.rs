@@ -22,6 +22,7 @@ mod output;
 mod pages;
 mod request;
 mod router;
+mod seating;
 mod seats;
 mod server;
 mod text;
@@ -34,6 +35,7 @@ use crate::wifi::{Password, Sighting, Ssid, Submission};
 pub use dhcp::serve_dhcp;
 pub use dns::serve_dns;
 pub use file::{File, content_type, etag};
+pub use seating::Seating;
 pub use server::{PortalMemory, serve};
 
 /// The other side of the portal: whoever scans, joins and knows the device.

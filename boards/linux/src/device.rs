@@ -92,6 +92,10 @@ impl System for Observed<'_> {
         self.machine.reset_reason()
     }
 
+    fn restart(&self) {
+        self.machine.restart();
+    }
+
     fn status(&self, status: &Status<'_>) {
         self.observer.update(|shown| {
             shown.wifi = WifiStatus {
