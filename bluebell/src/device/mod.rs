@@ -21,11 +21,13 @@ mod run;
 
 pub use boot::{CONFIG, NEW_CONFIG, WIFI_JSON};
 pub use handle::{Handle, ValueError};
-pub use parts::{End, Part, Parts, Pressed, Scheduled, Subscription, Task, With};
+pub use parts::{
+    End, Expired, Part, Parts, Pressed, Scheduled, Subscription, Task, WentDown, With,
+};
 
 use core::fmt;
 
-use drivers::{Button, Press};
+use drivers::{Button, Countdown, Press};
 use embassy_time::{Duration, Instant};
 use embedded_hal::digital::InputPin;
 use embedded_hal_async::digital::Wait;
@@ -212,6 +214,34 @@ impl<'b, B: Board, L: Parts> Device<'b, B, L> {
         F: AsyncFn(Press, Handle<'_>),
     {
         self.with(Pressed { button, callback })
+    }
+
+    /// Calls `callback` each time that `button` goes down.
+    pub fn on_press<'p, P, F>(
+        self,
+        button: &'p Button<P>,
+        callback: F,
+    ) -> Device<'b, B, With<WentDown<'p, P, F>, L>>
+    where
+        P: Wait + InputPin,
+        F: AsyncFn(Handle<'_>),
+    {
+        self.with(WentDown { button, callback })
+    }
+
+    /// Calls `callback` each time that `countdown` has run down.
+    pub fn countdown<'c, F>(
+        self,
+        countdown: &'c Countdown,
+        callback: F,
+    ) -> Device<'b, B, With<Expired<'c, F>, L>>
+    where
+        F: AsyncFn(Handle<'_>),
+    {
+        self.with(Expired {
+            countdown,
+            callback,
+        })
     }
 
     /// Runs `task` beside everything else, without a limit of time.
