@@ -65,6 +65,9 @@ pub trait System {
     fn feed_watchdog(&self) {}
     /// Shown whenever something of it has changed: for a panel, or for an LED on the board.
     fn status(&self, _status: &Status<'_>) {}
+    /// Starts the machine anew, at once or in a moment, as if its power had been cut. A board that
+    /// cannot does nothing: then a person has to cycle the power.
+    fn restart(&self) {}
     /// Why the machine started, in words: a line for the log.
     fn reset_reason(&self) -> &str {
         "power on"

@@ -24,6 +24,7 @@ pub mod backoff;
 pub mod board;
 pub mod clock;
 pub mod config;
+pub mod console;
 pub mod credentials;
 pub mod device;
 pub mod jobs;

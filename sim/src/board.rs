@@ -5,6 +5,7 @@
 //! is left of it is its flash.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
@@ -31,6 +32,8 @@ use crate::net::{Host, Network};
 use crate::ntp::{self, TimeServer};
 use crate::person::Person;
 
+/// The source of the application, as the device shows it.
+pub const SOURCE: &str = "//! A test.\nok\nfn main() {}\n";
 /// Where the broker listens.
 pub const BROKER_PORT: u16 = 1883;
 const STORE_SECTORS: u32 = 16;
@@ -83,6 +86,7 @@ impl World {
             phone: own_network.host(Ipv4Addr::new(192, 168, 4, 2)),
             antenna: RefCell::new(AirRadio::new(&self.air, Ipv4Addr::UNSPECIFIED).antenna()),
             console: Rc::default(),
+            keyboard: Rc::default(),
             shown: RefCell::default(),
             random: RefCell::new(SmallRng::seed_from_u64(self.seed ^ u64::from(number))),
             cut: Signal::new(),
@@ -133,6 +137,7 @@ pub struct SimDevice<'w> {
     phone: Host,
     antenna: RefCell<Antenna>,
     console: Rc<RefCell<Vec<u8>>>,
+    keyboard: Rc<Keyboard>,
     shown: RefCell<Shown>,
     random: RefCell<SmallRng>,
     cut: Signal<NoopRawMutex, ()>,
@@ -146,6 +151,7 @@ impl SimDevice<'_> {
     {
         self.cut.reset();
         *self.shown.borrow_mut() = Shown::default();
+        self.keyboard.typed.borrow_mut().clear();
         let radio = AirRadio::new(&self.world.air, self.station.address());
         *self.antenna.borrow_mut() = radio.antenna();
         let hardware = Hardware {
@@ -166,13 +172,13 @@ impl SimDevice<'_> {
                 time: Some((Ipv4Addr::new(10, 0, 0, 2), ntp::PORT).into()),
             },
             console: SimConsole(Rc::clone(&self.console)),
-            commands: Silence,
+            commands: SimKeyboard(Rc::clone(&self.keyboard)),
             system: self,
         };
         let description = App {
             name: "test",
             config,
-            source: "",
+            source: SOURCE,
             files: &[],
         };
         let mut memory = Box::new(Memory::new());
@@ -224,6 +230,41 @@ impl SimDevice<'_> {
         String::from_utf8_lossy(&self.console.borrow()).into_owned()
     }
 
+    /// Types on the device's console; what a device that is off is told, nobody hears.
+    pub fn type_in(&self, text: &str) {
+        self.keyboard.typed.borrow_mut().extend(text.bytes());
+        self.keyboard.pressed.signal(());
+    }
+
+    /// Types a line, or several, and waits for the next line that ends an answer: `ok` or an error.
+    /// Returns what was printed until then, that line included.
+    ///
+    /// # Panics
+    ///
+    /// When there is none within a minute.
+    pub async fn ask(&self, lines: &str) -> String {
+        let printed = self.console().len();
+        self.type_in(&format!("{lines}\r"));
+        let start = embassy_time::Instant::now();
+        loop {
+            let console = self.console();
+            let answer = console.get(printed..).unwrap_or_default();
+            let ends = |line: &str| line == "ok\n" || line.starts_with("error: ");
+            let mut length = 0;
+            for line in answer.split_inclusive('\n') {
+                length += line.len();
+                if ends(line) && line.ends_with('\n') {
+                    return answer[..length].to_owned();
+                }
+            }
+            assert!(
+                start.elapsed() < Duration::from_secs(61),
+                "no answer to {lines}: {answer}"
+            );
+            Timer::after(Duration::from_millis(10)).await;
+        }
+    }
+
     /// Waits until the device is as `wanted`, and says for how long.
     ///
     /// # Panics
@@ -263,6 +304,10 @@ impl System for SimDevice<'_> {
         self.random.borrow_mut().fill_bytes(bytes);
     }
 
+    fn restart(&self) {
+        self.cut_power();
+    }
+
     fn hardware_address(&self) -> [u8; 6] {
         [2, 0, 0, 0, 0, self.number]
     }
@@ -289,7 +334,7 @@ impl Board for SimBoard {
     type Portal = Host;
     type PortalMemory = PortalMemory;
     type Console = SimConsole;
-    type Commands = Silence;
+    type Commands = SimKeyboard;
 }
 
 /// A radio whose link is that of the station on the network.
@@ -363,15 +408,29 @@ impl Write for SimConsole {
     }
 }
 
-/// A console on which nobody types.
-pub struct Silence;
+#[derive(Default)]
+struct Keyboard {
+    typed: RefCell<VecDeque<u8>>,
+    pressed: Signal<NoopRawMutex, ()>,
+}
 
-impl ErrorType for Silence {
+/// A console on which [`SimDevice::type_in`] types.
+pub struct SimKeyboard(Rc<Keyboard>);
+
+impl ErrorType for SimKeyboard {
     type Error = Infallible;
 }
 
-impl Read for Silence {
-    async fn read(&mut self, _buffer: &mut [u8]) -> Result<usize, Infallible> {
-        std::future::pending().await
+impl Read for SimKeyboard {
+    async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Infallible> {
+        while self.0.typed.borrow().is_empty() {
+            self.0.pressed.wait().await;
+        }
+        let mut typed = self.0.typed.borrow_mut();
+        let count = buffer.len().min(typed.len());
+        for (place, byte) in buffer.iter_mut().zip(typed.drain(..count)) {
+            *place = byte;
+        }
+        Ok(count)
     }
 }

@@ -13,8 +13,10 @@
 
 mod backend;
 mod boot;
+mod console;
 mod handle;
 mod parts;
+mod reset;
 mod run;
 
 pub use boot::{CONFIG, NEW_CONFIG, WIFI_JSON};
@@ -33,6 +35,7 @@ use embedded_hal_async::digital::Wait;
 use crate::board::{Board, Hardware};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::console::ConsoleMemory;
 use crate::jobs::{Job, Jobs, JobsMemory};
 use crate::log::Log;
 use crate::mqtt::{Mqtt, MqttMemory, QoS};
@@ -60,6 +63,7 @@ pub struct Memory<P = PortalMemory> {
     mqtt: MqttMemory,
     jobs: JobsMemory,
     portal: P,
+    console: ConsoleMemory,
 }
 
 impl<P: Seating> Memory<P> {
@@ -72,6 +76,7 @@ impl<P: Seating> Memory<P> {
             mqtt: MqttMemory::new(),
             jobs: JobsMemory::new(),
             portal: P::EMPTY,
+            console: ConsoleMemory::new(),
         }
     }
 }

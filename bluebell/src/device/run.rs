@@ -1,5 +1,6 @@
 //! The one future that runs a device.
 
+use core::cell::Cell;
 use core::convert::Infallible;
 use core::net::SocketAddr;
 use core::pin::{Pin, pin};
@@ -7,18 +8,18 @@ use core::pin::{Pin, pin};
 use edge_nal::{Dns, TcpBind, TcpConnect, UdpBind};
 use embassy_futures::join::{join, join3, join4, join5};
 use embassy_futures::select::{Either, select};
-use embassy_sync::blocking_mutex::raw::NoopRawMutex;
-use embassy_sync::mutex::Mutex;
 use embassy_time::{Duration, Instant, Ticker, Timer};
 use embedded_io_async::Write;
 
 use super::backend::PortalBackend;
 use super::boot::Boot;
+use super::console::ConsoleBackend;
 use super::parts::Filters;
-use super::{Device, Handle, Memory, Message, Parts, Shared};
+use super::{Device, Handle, Memory, Message, Parts, Shared, reset};
 use crate::board::{Board, Hardware, OwnServers, PortalServices, Radio, Status, System};
 use crate::clock::{Clock, Timezone, UnixTime};
 use crate::config::Config;
+use crate::console::{self, Console};
 use crate::credentials::Vault;
 use crate::jobs::Jobs;
 use crate::log;
@@ -55,8 +56,8 @@ impl<'b, B: Board, L: Parts> Device<'b, B, L> {
             portal_services,
             own_servers,
             console,
+            mut commands,
             system,
-            ..
         } = hardware;
         let Memory {
             log,
@@ -64,6 +65,7 @@ impl<'b, B: Board, L: Parts> Device<'b, B, L> {
             mqtt: mqtt_memory,
             jobs,
             portal: portal_memory,
+            console: console_memory,
         } = memory;
 
         let booted = Instant::now();
@@ -72,7 +74,7 @@ impl<'b, B: Board, L: Parts> Device<'b, B, L> {
         let jobs = Jobs::new(jobs);
         let wifi = Wifi::new();
         let clock = Clock::new(Timezone::UTC);
-        let console = Mutex::<NoopRawMutex, _>::new(console);
+        let console = Console::new(console);
 
         let reason = system.reset_reason();
         log!(
@@ -94,6 +96,7 @@ impl<'b, B: Board, L: Parts> Device<'b, B, L> {
             log.keep(&store)
         ));
 
+        alongside(kept.as_mut(), pin!(reset::carry_out(&store, &log))).await;
         vault = alongside(kept.as_mut(), pin!(open_vault(&store, system, &log))).await;
         networks = SealedNetworks::new(&store, &vault);
         let boot = Boot {
@@ -132,6 +135,14 @@ impl<'b, B: Board, L: Parts> Device<'b, B, L> {
             ssid: &ssid,
             password: &password,
         };
+        let backend = ConsoleBackend {
+            shared: &shared,
+            app: &app,
+            system,
+            networks: &networks,
+            access_point: (&ssid, &password),
+            restart: Cell::new(false),
+        };
         let settings = wifi::Settings {
             portal_after: config.wifi.portal_after,
             access_point_ssid: &ssid,
@@ -151,7 +162,11 @@ impl<'b, B: Board, L: Parts> Device<'b, B, L> {
                 services.deliver(&parts),
                 services.heartbeat(),
             ),
-            join(services.status(), services.watchdog()),
+            join3(
+                services.status(),
+                services.watchdog(),
+                console::serve(&mut commands, &console, console_memory, &backend),
+            ),
         );
         match select(kept, on).await {
             Either::First((never, _)) => never,
@@ -196,9 +211,9 @@ impl Services<'_> {
     }
 
     /// Prints the log, if the configuration says so.
-    async fn print<W: Write>(&self, console: &Mutex<NoopRawMutex, W>) {
+    async fn print<W: Write>(&self, console: &Console<W>) {
         if self.config().log.print {
-            self.shared.log.print(&mut SharedConsole(console)).await;
+            self.shared.log.print(&mut console.pieces()).await;
         }
     }
 
@@ -209,7 +224,7 @@ impl Services<'_> {
         services: PortalServices,
         files: &'static [File],
         memory: &mut impl Seating,
-        console: &Mutex<NoopRawMutex, W>,
+        console: &Console<W>,
     ) {
         let backend = PortalBackend {
             shared: self.shared,
@@ -236,7 +251,7 @@ impl Services<'_> {
 
     /// Tells the person at the console how to get on the access point. Not a line of the log: that is
     /// kept, and the password is shown nowhere else.
-    async fn announce<W: Write>(&self, address: SocketAddr, console: &Mutex<NoopRawMutex, W>) {
+    async fn announce<W: Write>(&self, address: SocketAddr, console: &Console<W>) {
         let mut text = heapless::String::<256>::new();
         // The parts are bounded: 32, 64 and 50 bytes of text beside 60 of these words.
         let _ = core::fmt::write(
@@ -248,7 +263,7 @@ impl Services<'_> {
             ),
         );
         // A console that is away has nobody to tell.
-        let _ = console.lock().await.write_all(text.as_bytes()).await;
+        let _ = console.pieces().write_all(text.as_bytes()).await;
     }
 
     /// Talks to the broker while there is a network.
@@ -354,22 +369,5 @@ impl Services<'_> {
             self.system.feed_watchdog();
             Timer::after(Duration::from_secs(1)).await;
         }
-    }
-}
-
-/// A console that several write to, a piece at a time.
-struct SharedConsole<'c, W>(&'c Mutex<NoopRawMutex, W>);
-
-impl<W: Write> embedded_io_async::ErrorType for SharedConsole<'_, W> {
-    type Error = W::Error;
-}
-
-impl<W: Write> Write for SharedConsole<'_, W> {
-    async fn write(&mut self, bytes: &[u8]) -> Result<usize, W::Error> {
-        self.0.lock().await.write(bytes).await
-    }
-
-    async fn flush(&mut self) -> Result<(), W::Error> {
-        self.0.lock().await.flush().await
     }
 }

@@ -160,6 +160,13 @@ impl<'m> Jobs<'m> {
         schedule.state(id).ok_or(NoSuchJob)
     }
 
+    /// Shows all jobs, with their names, empty for none. `visit` must not ask this value for anything.
+    pub fn visit(&self, visit: &mut dyn FnMut(&'static str, JobState)) {
+        for (name, state) in self.schedule.borrow().jobs() {
+            visit(name, state);
+        }
+    }
+
     /// Waits until the job is due. The run ends when the returned value is dropped; slots of the
     /// job that come due until then are skipped. One waiter for each job.
     ///

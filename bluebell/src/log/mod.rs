@@ -134,12 +134,12 @@ impl<'m> Log<'m> {
             let mut entry = [0; ENTRY];
             while let Some((length, next)) = self.copy_lines(self.printed.get(), &mut entry, 1) {
                 show(entry.get(1..length).unwrap_or_default(), &mut line);
-                let printed = async {
-                    console.write_all(line.as_bytes()).await?;
-                    console.write_all(b"\n").await
-                };
-                // There is nobody to tell that the console fails.
-                let _ = printed.await;
+                if line.push('\n').is_err() {
+                    line.pop();
+                    let _ = line.push('\n');
+                }
+                // In one piece, for a console that is shared. There is nobody to tell that it fails.
+                let _ = console.write_all(line.as_bytes()).await;
                 self.printed.set(next);
             }
             let _ = console.flush().await;

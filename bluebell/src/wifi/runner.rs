@@ -50,6 +50,8 @@ struct Device<'a, 'm> {
     wifi: &'a Wifi,
     policy: RefCell<Policy>,
     submitted: RefCell<Option<Password>>,
+    /// A network that is to be forgotten, once the radio's task lies down.
+    forget: RefCell<Option<Ssid>>,
     log: &'a Log<'m>,
     system: &'a dyn System,
 }
@@ -77,12 +79,14 @@ impl Wifi {
             wifi: self,
             policy: RefCell::new(policy),
             submitted: RefCell::new(None),
+            forget: RefCell::new(None),
             log,
             system,
         };
         load(&device, keep).await;
         device.handle(Event::Started);
         loop {
+            forget_asked(&device, keep).await;
             let (turn, task) = {
                 let policy = device.policy.borrow();
                 (policy.turn(), policy.task())
@@ -169,6 +173,10 @@ impl Device<'_, '_> {
             if wanted {
                 self.inform(event);
             }
+        }
+        if let Some(ssid) = asked.forget {
+            *self.forget.borrow_mut() = Some(ssid);
+            self.policy.borrow_mut().interrupt();
         }
         if let Some((ssid, password)) = asked.submission {
             log!(self.log, Info, "wifi", "asked to join {ssid}");
@@ -405,6 +413,36 @@ async fn save<K: Keep>(
         known.set(proof.slot, &stored);
     }
     false
+}
+
+/// Forgets what somebody has asked to be forgotten.
+async fn forget_asked<K: Keep>(device: &Device<'_, '_>, keep: &K) {
+    let asked = device.forget.borrow_mut().take();
+    let Some(ssid) = asked else {
+        return;
+    };
+    let mut forgotten = Ok(false);
+    for slot in Known::slots() {
+        let is_meant = {
+            let policy = device.policy.borrow();
+            let entry = policy.known.get(slot);
+            entry.is_some_and(|entry| entry.ssid == ssid)
+        };
+        if !is_meant {
+            continue;
+        }
+        match keep.forget(slot).await {
+            Ok(()) => {
+                device.handle(Event::Forgotten(slot));
+                forgotten = forgotten.map(|_| true);
+            }
+            Err(error) => forgotten = Err(error),
+        }
+    }
+    if forgotten == Ok(true) {
+        log!(device.log, Info, "wifi", "{ssid} is forgotten");
+    }
+    device.wifi.set_forgotten(forgotten);
 }
 
 async fn forget<K: Keep>(device: &Device<'_, '_>, keep: &K, slot: u8) {

@@ -11,7 +11,7 @@ use embassy_sync::waitqueue::MultiWakerRegistration;
 
 use super::heard::Heard;
 use super::policy::Policy;
-use super::{Password, Place, Sighting, Ssid, Submission, SubmissionState};
+use super::{KeepError, Password, Place, Sighting, Ssid, Submission, SubmissionState};
 
 /// How the device stands with Wi-Fi.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -53,6 +53,7 @@ struct Shown {
 /// What the runner is asked for.
 pub(super) struct Asked {
     pub(super) submission: Option<(Ssid, Password)>,
+    pub(super) forget: Option<Ssid>,
     pub(super) rescan: bool,
     pub(super) portal: bool,
     pub(super) request_seen: bool,
@@ -62,12 +63,16 @@ pub(super) struct Asked {
 impl Asked {
     pub(super) const NOTHING: Self = Self {
         submission: None,
+        forget: None,
         rescan: false,
         portal: false,
         request_seen: false,
         online_served: false,
     };
 }
+
+/// Whether a network was stored that is forgotten now, or why it is not forgotten.
+pub(super) type Forgotten = Result<bool, KeepError>;
 
 /// How many tasks can wait without waking each other needlessly.
 const WAITERS: usize = 8;
@@ -82,6 +87,7 @@ pub struct Wifi {
     rssi: Cell<Option<i8>>,
     heard: RefCell<Heard>,
     asked: RefCell<Asked>,
+    forgotten: Cell<Option<Forgotten>>,
     ask: Signal<NoopRawMutex, ()>,
     waiting: RefCell<MultiWakerRegistration<WAITERS>>,
     /// Counts the changes of what is shown.
@@ -107,6 +113,7 @@ impl Wifi {
             rssi: Cell::new(None),
             heard: RefCell::new(Heard::new()),
             asked: RefCell::new(Asked::NOTHING),
+            forgotten: Cell::new(None),
             ask: Signal::new(),
             waiting: RefCell::new(MultiWakerRegistration::new()),
             version: Cell::new(0),
@@ -184,6 +191,31 @@ impl Wifi {
         self.shown.borrow().submission.clone()
     }
 
+    /// Waits until the last submission is decided, and says how: it has failed, or is online and
+    /// stored, or is [idle](SubmissionState::Idle) because its network was lost again. Cancellation safe.
+    pub async fn decided(&self) -> Submission {
+        self.until(|shown| {
+            let decided = shown.submission.state != SubmissionState::Joining;
+            decided.then(|| shown.submission.clone())
+        })
+        .await
+    }
+
+    /// Forgets a stored network, so that its password can no longer be read; a device that is on it
+    /// leaves it. Says whether it was stored. To be asked by one at a time.
+    ///
+    /// Cancellation: what was asked for is done all the same.
+    ///
+    /// # Errors
+    ///
+    /// When the store could not; the network may then still be known.
+    pub async fn forget(&self, ssid: Ssid) -> Result<bool, KeepError> {
+        self.forgotten.set(None);
+        self.asked.borrow_mut().forget = Some(ssid);
+        self.ask.signal(());
+        self.until(|_| self.forgotten.get()).await
+    }
+
     /// Somebody on the access point has asked for something.
     pub fn request_seen(&self) {
         self.asked.borrow_mut().request_seen = true;
@@ -220,8 +252,8 @@ impl Wifi {
             .await;
     }
 
-    /// Waits until something of state, network, address and access point is another than at the time
-    /// of the call.
+    /// Waits until something of state, network, address, access point and submission is another than
+    /// at the time of the call.
     pub fn changed(&self) -> impl Future<Output = ()> + '_ {
         let seen = self.version.get();
         async move {
@@ -248,6 +280,11 @@ impl Wifi {
 
     pub(super) fn take_asked(&self) -> Asked {
         core::mem::replace(&mut *self.asked.borrow_mut(), Asked::NOTHING)
+    }
+
+    pub(super) fn set_forgotten(&self, forgotten: Forgotten) {
+        self.forgotten.set(Some(forgotten));
+        self.waiting.borrow_mut().wake();
     }
 
     pub(super) fn set_rssi(&self, rssi: Option<i8>) {
@@ -286,6 +323,7 @@ impl Wifi {
         // What was submitted a moment ago the policy does not know yet.
         if self.asked.borrow().submission.is_none() {
             let (ssid, state) = policy.submission();
+            changed |= shown.submission.state != state;
             shown.submission.state = state;
             if shown.submission.ssid.as_ref() != ssid {
                 shown.submission.ssid = ssid.cloned();

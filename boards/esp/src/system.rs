@@ -59,6 +59,10 @@ impl System for Machine {
         reset_words(esp_hal::system::reset_reason().map(|reason| reason as u32))
     }
 
+    fn restart(&self) {
+        esp_hal::system::software_reset()
+    }
+
     fn crash(&self) -> Option<&str> {
         self.crash.as_deref()
     }

@@ -12,7 +12,7 @@ use crate::console::{Commands, Console};
 use crate::flash::{FileFlash, layout};
 use crate::pins::Pins;
 use crate::portal::Portal;
-use crate::power::Cut;
+use crate::power::{Cut, Power};
 use crate::radio::LinuxRadio;
 use crate::start::Surroundings;
 use crate::state::WifiJson;
@@ -73,6 +73,7 @@ pub struct Boot<'b> {
 struct Machine {
     hardware_address: [u8; 6],
     reset_reason: &'static str,
+    power: Power,
 }
 
 impl System for Machine {
@@ -88,6 +89,10 @@ impl System for Machine {
 
     fn reset_reason(&self) -> &str {
         self.reset_reason
+    }
+
+    fn restart(&self) {
+        self.power.cycle();
     }
 }
 
@@ -136,7 +141,9 @@ where
     let mut machine = Machine {
         hardware_address: board.hardware_address,
         reset_reason: "power on",
+        power: board.power.clone(),
     };
+    let mut listening = false;
     let mut config = board.config.as_deref();
     loop {
         board.pins.reset();
@@ -160,6 +167,10 @@ where
             commands: board.terminal.commands(),
             system: &machine,
         };
+        // What is piped in before the device is there waits for it.
+        if !core::mem::replace(&mut listening, true) {
+            board.terminal.listen();
+        }
         let parts = Boot {
             hardware,
             config: config.take(),

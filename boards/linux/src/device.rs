@@ -92,6 +92,10 @@ impl System for Observed<'_> {
         self.machine.reset_reason()
     }
 
+    fn restart(&self) {
+        self.machine.restart();
+    }
+
     fn crash(&self) -> Option<&str> {
         self.machine.crash()
     }

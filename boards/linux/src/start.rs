@@ -152,7 +152,6 @@ pub(crate) fn start(app: &str, arguments: &Arguments) -> Result<Surroundings, St
         power: Power::new(),
     };
     announce(&board, panel.as_ref(), &state);
-    board.terminal.listen();
     start_broker(&board);
     start_services(&board, app, panel)
         .map_err(|error| StartError::Machine("the panel's thread", error))?;

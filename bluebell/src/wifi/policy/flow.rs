@@ -284,6 +284,34 @@ impl Policy {
         self.portal.unjoined();
     }
 
+    /// A network is not to be known any more: whoever is on it, or about to be, leaves it.
+    pub(super) fn forgotten(&mut self, now: Instant, slot: u8) {
+        let Some(name) = self.known.get(slot).map(|entry| entry.ssid.clone()) else {
+            return;
+        };
+        self.known.remove(slot);
+        let joined = self.address.is_some() && self.joined.as_ref() == Some(&name);
+        let about = match self.phase {
+            Phase::Join { who, .. } | Phase::Address { who, .. } => who == Who::Known(slot),
+            Phase::Scan { probe, .. } => probe == Some(Who::Known(slot)),
+            _ => false,
+        };
+        if joined {
+            self.begin_outage(now);
+            self.round = Round::over(now);
+            if let SubmissionState::Online(_) = self.submission {
+                self.submission = SubmissionState::Idle;
+                self.submitted = None;
+            }
+        }
+        if joined || about {
+            self.enter(Phase::Leave { until: now + LEAVE });
+        }
+        if self.known.is_empty() && self.address.is_none() {
+            self.open_portal();
+        }
+    }
+
     pub(super) fn submit(&mut self, now: Instant, ssid: &Ssid, place: Option<Place>) {
         if self.address.is_some() {
             self.begin_outage(now);

@@ -91,6 +91,8 @@ pub(super) enum Event<'a> {
         ssid: &'a Ssid,
         place: Option<Place>,
     },
+    /// What was stored in this slot is not any more.
+    Forgotten(u8),
     Rescan,
     OpenPortal,
     RequestSeen,
@@ -383,6 +385,7 @@ impl Policy {
                 self.turn = self.turn.wrapping_add(1);
             }
             Event::Submitted { ssid, place } => self.submit(now, ssid, place),
+            Event::Forgotten(slot) => self.forgotten(now, slot),
             Event::Rescan => {
                 let soon = matches!(self.phase, Phase::Scan { probe: None, .. });
                 if self.listing == Listing::Idle && !soon {
@@ -399,6 +402,11 @@ impl Policy {
             Event::Tick => {}
         }
         self.advance(now, random);
+    }
+
+    /// The radio's task is dropped and begins anew.
+    pub(super) fn interrupt(&mut self) {
+        self.turn = self.turn.wrapping_add(1);
     }
 
     fn portal_due(&self) -> Option<Instant> {

@@ -1,0 +1,351 @@
+//! The console's other side: what its commands do. The console and the rest meet here.
+
+use core::cell::Cell;
+use core::fmt;
+
+use embassy_time::{Duration, Instant, Timer, with_timeout};
+use embedded_io_async::Write;
+
+use super::boot::{CONFIG, NEW_CONFIG, WIFI_JSON};
+use super::{App, Handle, Shared, reset};
+use crate::board::System;
+use crate::config::{self, Config};
+use crate::console::{Answer, Backend, Command, Problem, Quoted, Text};
+use crate::jobs::JobState;
+use crate::log;
+use crate::log::LogReader;
+use crate::provision::Provision;
+use crate::wifi::{
+    Keep, MAX_NETWORKS, MAX_SIGHTINGS, Password, SealedNetworks, Ssid, SubmissionState,
+};
+
+/// The longest time for a join: a probe, the association and an address, each with a limit of its own,
+/// and the access point in between.
+const JOIN: Duration = Duration::from_secs(60);
+/// How long the console may take to print the last lines before a restart.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+/// After how long a board has not restarted.
+const RESTART: Duration = Duration::from_secs(3);
+
+/// What the console sees of the device.
+pub(super) struct ConsoleBackend<'d> {
+    pub(super) shared: &'d Shared<'d>,
+    pub(super) app: &'d App,
+    pub(super) system: &'d dyn System,
+    pub(super) networks: &'d SealedNetworks<'d, 'd, 'd>,
+    pub(super) access_point: (&'d Ssid, &'d Password),
+    pub(super) restart: Cell<bool>,
+}
+
+impl Backend for ConsoleBackend<'_> {
+    async fn carry_out<W: Write>(
+        &self,
+        command: Command,
+        memory: &mut [u8],
+        answer: &mut Answer<'_, W>,
+    ) -> Result<(), Problem> {
+        match command {
+            Command::Status => self.status(answer).await,
+            Command::Networks => self.networks(answer).await,
+            Command::Join(ssid, password) => return self.join(ssid, password, answer).await,
+            Command::Forget(ssid) => {
+                if !self.shared.wifi.forget(ssid).await? {
+                    return Err(Problem::new(format_args!(
+                        "no such network is stored: networks lists them"
+                    )));
+                }
+            }
+            Command::Portal => {
+                self.shared.wifi.open_portal();
+                self.access_point(answer).await;
+            }
+            Command::Config => return self.config(memory, answer).await,
+            Command::Source => answer.text(self.app.source).await,
+            Command::Log => {
+                let mut reader = LogReader::new();
+                while let Some(line) = reader.next(self.shared.log, self.shared.store).await {
+                    answer.text(line).await;
+                }
+            }
+            Command::Jobs => self.jobs(answer).await,
+            Command::Restart => self.restart.set(true),
+            Command::FactoryReset => {
+                reset::at_next_boot(self.shared.store).await?;
+                log!(self.shared.log, Info, "device", "factory reset asked for");
+                self.restart.set(true);
+            }
+            // These never come here.
+            Command::Help | Command::Put(_) => {}
+        }
+        Ok(())
+    }
+
+    async fn put<W: Write>(
+        &self,
+        kind: Text,
+        text: &str,
+        answer: &mut Answer<'_, W>,
+    ) -> Result<(), Problem> {
+        let store = self.shared.store;
+        match kind {
+            Text::Config => {
+                Config::parse(text, self.system.hardware_address())?;
+                let mut length = Length(0);
+                config::redact(text, &mut length)?;
+                if length.0 > config::MAX_TEXT {
+                    return Err(config::RedactError::Write.into());
+                }
+                store.put_secret(&NEW_CONFIG, text.as_bytes()).await?;
+                log!(self.shared.log, Info, "config", "{WAITS}");
+                answer.line(format_args!("{WAITS}")).await;
+            }
+            Text::WifiJson => {
+                let count = Provision::new(text.as_bytes())?.networks().count();
+                store.put_secret(&WIFI_JSON, text.as_bytes()).await?;
+                answer
+                    .line(format_args!("{count} networks wait for a restart"))
+                    .await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn answered(&self) {
+        if !self.restart.take() {
+            return;
+        }
+        Timer::after(LAST_WORDS).await;
+        self.system.restart();
+        Timer::after(RESTART).await;
+        log!(
+            self.shared.log,
+            Error,
+            "device",
+            "this board cannot restart itself: cycle its power"
+        );
+    }
+}
+
+const WAITS: &str = "a new configuration waits for a restart";
+
+/// Counts the bytes of a text.
+struct Length(usize);
+
+impl fmt::Write for Length {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0 = self.0.saturating_add(text.len());
+        Ok(())
+    }
+}
+
+/// Shows what there is, or a hyphen.
+struct Or<T>(Option<T>);
+
+impl<T: fmt::Display> fmt::Display for Or<T> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(value) => value.fmt(formatter),
+            None => formatter.write_str("-"),
+        }
+    }
+}
+
+impl ConsoleBackend<'_> {
+    async fn status<W: Write>(&self, answer: &mut Answer<'_, W>) {
+        let device = Handle {
+            shared: self.shared,
+        };
+        let wifi = self.shared.wifi;
+        let ssid = wifi.ssid();
+        for line in [
+            format_args!("name: {}", self.shared.config.device.name),
+            format_args!("app: {}", self.app.name),
+            format_args!("commit: {}", crate::COMMIT),
+            format_args!("uptime: {} s", device.uptime().as_secs()),
+            format_args!("wifi: {}", wifi.state().as_str()),
+            format_args!(
+                "ssid: {}",
+                Or(ssid.as_ref().map(|ssid| Quoted(ssid.as_str())))
+            ),
+            format_args!("address: {}", Or(wifi.address())),
+            format_args!("rssi: {}", Or(wifi.rssi())),
+            format_args!("mqtt: {}", device.mqtt().as_str()),
+        ] {
+            answer.line(line).await;
+        }
+        let portal = match wifi.is_access_point_open() {
+            true => "open",
+            false => "closed",
+        };
+        answer.line(format_args!("portal: {portal}")).await;
+        self.access_point(answer).await;
+    }
+
+    async fn access_point<W: Write>(&self, answer: &mut Answer<'_, W>) {
+        let (ssid, password) = self.access_point;
+        answer
+            .line(format_args!(
+                "access point: {} {}",
+                Quoted(ssid.as_str()),
+                Quoted(password.reveal())
+            ))
+            .await;
+    }
+
+    async fn networks<W: Write>(&self, answer: &mut Answer<'_, W>) {
+        for slot in 0..MAX_NETWORKS as u8 {
+            match self.networks.load(slot).await {
+                Ok(None) => {}
+                Ok(Some(network)) => {
+                    let proven = if network.proven { "proven" } else { "unproven" };
+                    let name = Quoted(network.ssid.as_str());
+                    answer.line(format_args!("stored {name} {proven}")).await;
+                }
+                Err(error) => answer.line(format_args!("stored in {slot}: {error}")).await,
+            }
+        }
+        // The list may change in between: then one is left out or shown twice.
+        for wanted in 0..MAX_SIGHTINGS {
+            let (mut index, mut found) = (0, None);
+            self.shared.wifi.visit_networks(&mut |sighting| {
+                if index == wanted {
+                    found = Some(sighting.clone());
+                }
+                index += 1;
+            });
+            let Some(heard) = found else {
+                return;
+            };
+            let (name, auth) = (Quoted(heard.ssid.as_str()), heard.auth.as_str());
+            answer
+                .line(format_args!(
+                    "heard {name} channel {} {} dBm {auth}",
+                    heard.channel, heard.rssi
+                ))
+                .await;
+        }
+    }
+
+    async fn join<W: Write>(
+        &self,
+        ssid: Ssid,
+        password: Password,
+        answer: &mut Answer<'_, W>,
+    ) -> Result<(), Problem> {
+        let wifi = self.shared.wifi;
+        answer.pause().await;
+        wifi.submit(ssid.clone(), password);
+        let decided = with_timeout(JOIN, wifi.decided()).await;
+        let Ok(decided) = decided else {
+            return Err(Problem::new(format_args!(
+                "not decided after {} s: look at status",
+                JOIN.as_secs()
+            )));
+        };
+        if decided.ssid.as_ref() != Some(&ssid) {
+            return Err(Problem::new(format_args!(
+                "another network was asked for meanwhile: look at status"
+            )));
+        }
+        match decided.state {
+            SubmissionState::Failed(reason) => Err(reason.into()),
+            SubmissionState::Online(address) => {
+                answer.line(format_args!("address: {address}")).await;
+                self.is_stored(&ssid).await
+            }
+            SubmissionState::Idle | SubmissionState::Joining => Err(Problem::new(format_args!(
+                "joined and lost again: it is retried, look at status"
+            ))),
+        }
+    }
+
+    async fn is_stored(&self, ssid: &Ssid) -> Result<(), Problem> {
+        for slot in 0..MAX_NETWORKS as u8 {
+            if let Ok(Some(network)) = self.networks.load(slot).await
+                && network.ssid == *ssid
+                && network.proven
+            {
+                return Ok(());
+            }
+        }
+        Err(Problem::new(format_args!(
+            "joined but not stored, and forgotten at the next start: the log says why"
+        )))
+    }
+
+    async fn config<W: Write>(
+        &self,
+        memory: &mut [u8],
+        answer: &mut Answer<'_, W>,
+    ) -> Result<(), Problem> {
+        let store = self.shared.store;
+        let length = match store.get(&CONFIG, memory).await? {
+            // The device's own copy was stored without its secrets.
+            Some(text) => text.len(),
+            None => {
+                let mut room = Room {
+                    memory: &mut *memory,
+                    length: 0,
+                };
+                config::redact(self.app.config, &mut room)?;
+                room.length
+            }
+        };
+        let text = memory.get(..length).unwrap_or_default();
+        answer.text(core::str::from_utf8(text)?).await;
+        let waits = !matches!(store.get(&NEW_CONFIG, &mut []).await, Ok(None));
+        if waits {
+            answer.line(format_args!("# {WAITS}")).await;
+        }
+        Ok(())
+    }
+
+    async fn jobs<W: Write>(&self, answer: &mut Answer<'_, W>) {
+        for wanted in 0.. {
+            let (mut index, mut found) = (0_usize, None);
+            self.shared.jobs.visit(&mut |name, state| {
+                if index == wanted {
+                    found = Some((name, state));
+                }
+                index += 1;
+            });
+            let Some((name, state)) = found else {
+                return;
+            };
+            let name = Quoted(name);
+            match state {
+                JobState::Waiting(at) => {
+                    let wait = at.saturating_duration_since(Instant::now());
+                    let (seconds, milliseconds) = (wait.as_secs(), wait.as_millis() % 1000);
+                    answer
+                        .line(format_args!("{name} in {seconds}.{milliseconds:03} s"))
+                        .await;
+                }
+                JobState::Idle => answer.line(format_args!("{name} idle")).await,
+                JobState::WaitingForClock => {
+                    answer
+                        .line(format_args!("{name} waits for the clock"))
+                        .await;
+                }
+                JobState::Running => answer.line(format_args!("{name} running")).await,
+                JobState::Paused => answer.line(format_args!("{name} paused")).await,
+            }
+        }
+    }
+}
+
+/// A text written into memory.
+struct Room<'m> {
+    memory: &'m mut [u8],
+    length: usize,
+}
+
+impl fmt::Write for Room<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let end = self.length.checked_add(text.len()).ok_or(fmt::Error)?;
+        let place = self.memory.get_mut(self.length..end).ok_or(fmt::Error)?;
+        place.copy_from_slice(text.as_bytes());
+        self.length = end;
+        Ok(())
+    }
+}

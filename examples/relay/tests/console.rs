@@ -1,0 +1,118 @@
+//! The built relay, set up and looked into over its standard input and output.
+#![cfg(target_os = "linux")]
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+/// Nothing takes this long unless it hangs.
+const LIMIT: Duration = Duration::from_secs(60);
+
+struct Relay {
+    process: Child,
+    keyboard: ChildStdin,
+    lines: Receiver<String>,
+}
+
+impl Relay {
+    fn start(state: &std::path::Path) -> Self {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_relay"))
+            .args([
+                "--panel",
+                "off",
+                "--portal",
+                "127.0.0.1:0",
+                "--broker",
+                "off",
+                "--state",
+            ])
+            .arg(state)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the relay starts");
+        let output = BufReader::new(process.stdout.take().expect("piped"));
+        let (send, lines) = channel();
+        std::thread::spawn(move || {
+            for line in output.lines().map_while(Result::ok) {
+                if send.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Self {
+            keyboard: process.stdin.take().expect("piped"),
+            process,
+            lines,
+        }
+    }
+
+    fn line(&self, part: &str) -> String {
+        loop {
+            let line = self.lines.recv_timeout(LIMIT).expect(part);
+            if line.contains(part) {
+                return line;
+            }
+        }
+    }
+
+    /// Types a command and reads its answer, from the line with its name to the last one.
+    fn ask(&mut self, typed: &str) -> Vec<String> {
+        writeln!(self.keyboard, "{typed}").expect("the relay reads");
+        let mut answer = vec![self.line("> ")];
+        loop {
+            let line = self.lines.recv_timeout(LIMIT).expect(typed);
+            let last = line == "ok" || line.starts_with("error: ");
+            answer.push(line);
+            if last {
+                return answer;
+            }
+        }
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn a_relay_is_set_up_configured_restarted_and_reset_by_its_console() {
+    let state = tempfile::tempdir().expect("a folder");
+    let mut relay = Relay::start(state.path());
+    // Typed before the device has booted: it waits.
+    let status = relay.ask("status");
+    assert!(status.contains(&"app: relay".to_owned()), "{status:?}");
+    let source = relay.ask("source").join("\n") + "\n";
+    let expected = format!("> source\n{}ok\n", include_str!("../src/main.rs"));
+    assert_eq!(source, expected);
+
+    let answer = relay.ask("join Bluebell-Lab \"wrong horse\"");
+    assert_eq!(
+        answer.last().map(String::as_str),
+        Some("error: the password was not accepted: check it")
+    );
+    let answer = relay.ask("join Bluebell-Lab \"correct horse\"");
+    assert_eq!(answer.last().map(String::as_str), Some("ok"), "{answer:?}");
+
+    let answer = relay.ask("put config\n[device]\nname = \"my relay\"\n.");
+    let refused = answer.last().expect("a line");
+    assert!(
+        refused.starts_with("error: line 2: device.name has"),
+        "{refused}"
+    );
+    let answer = relay.ask("put config\n[device]\nname = \"desk\"\n.");
+    assert_eq!(answer.last().map(String::as_str), Some("ok"), "{answer:?}");
+    relay.ask("restart");
+    relay.line("wifi: joined Bluebell-Lab");
+    let status = relay.ask("status");
+    assert!(status.contains(&"name: desk".to_owned()), "{status:?}");
+
+    relay.ask("factory reset yes");
+    relay.line("factory reset: everything is forgotten");
+    let networks = relay.ask("networks");
+    assert!(!networks.iter().any(|line| line.starts_with("stored")));
+}
