@@ -12,7 +12,8 @@ use super::Backend;
 use super::file::File;
 use super::form::{ConnectForm, FormError, connect_form};
 use super::limit::SubmissionLimit;
-use super::pages::{self, PAGE, PAGE_POLICY, PLAIN_POLICY, Pieces};
+use super::pages::{self, PAGE, PAGE_POLICY, Pieces};
+use super::plain;
 use super::router::{Plan, Route};
 use super::text::{Count, Json};
 use crate::wifi::SubmissionState;
@@ -140,11 +141,12 @@ pub(super) fn begin(
         }
         (Route::Rescan, _) => {
             answer.status = 202;
-            let (kind, text) = match plan.json {
-                true => (JSON, "{}"),
-                false => (HTML, pages::RESCAN_HTML),
-            };
-            writer.short(202, kind, &NO_STORE, &|out| out.write_str(text))?;
+            match plan.json {
+                true => writer.short(202, JSON, &NO_STORE, &|out| out.write_str("{}"))?,
+                false => writer.short(202, HTML, &NO_STORE, &|out| {
+                    plain::rescan(plan.language, out)
+                })?,
+            }
         }
         (Route::Networks, _) => {
             writer.pieces(JSON, &NO_STORE)?;
@@ -153,9 +155,9 @@ pub(super) fn begin(
         (Route::Plain, _) => {
             let submission = backend.submission();
             answer.shows_online = matches!(submission.state, SubmissionState::Online(_));
-            let policy = format_args!("{NO_STORE}Content-Security-Policy: {PLAIN_POLICY}\r\n");
+            let policy = format_args!("{NO_STORE}Content-Security-Policy: {}\r\n", plain::POLICY);
             writer.pieces(HTML, &policy)?;
-            answer.rest = Rest::Pieces(Pieces::Plain(submission));
+            answer.rest = Rest::Pieces(Pieces::Plain(submission, plan.language));
         }
         (Route::Value(name), _) => match backend.value(name, &mut Count::default()) {
             None => answer.status = writer.error(404, &"there is no such value", &"")?,

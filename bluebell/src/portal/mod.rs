@@ -20,6 +20,7 @@ mod form;
 mod limit;
 mod output;
 mod pages;
+mod plain;
 mod request;
 mod router;
 mod seats;

@@ -7,7 +7,7 @@ use heapless::String;
 
 use super::file::File;
 use super::form::{DecodeError, Plus, decode};
-use super::request::{Authority, Content, Head, Length, Method, Refusal};
+use super::request::{Authority, Content, Head, Language, Length, Method, Refusal};
 
 /// The longest body that is read; longer ones get 413.
 pub(super) const BODY: usize = 1024;
@@ -56,6 +56,7 @@ pub(super) struct Plan {
     pub(super) keep_alive: bool,
     pub(super) json: bool,
     pub(super) gzip: bool,
+    pub(super) language: Language,
     /// How many bytes of body are to be read first, at most [`BODY`].
     pub(super) body: usize,
     pub(super) expects_continue: bool,
@@ -74,6 +75,7 @@ impl Plan {
             keep_alive: false,
             json: false,
             gzip: false,
+            language: Language::English,
             body: 0,
             expects_continue: false,
             unchanged: false,
@@ -95,6 +97,7 @@ pub(super) fn route(head: &Head<'_>, site: &Site<'_>, page: &File) -> Plan {
         keep_alive: head.keep_alive,
         json: head.accepts_json,
         gzip: head.accepts_gzip,
+        language: head.language,
         body: 0,
         expects_continue: head.expects_continue,
         unchanged: false,
