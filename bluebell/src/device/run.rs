@@ -14,7 +14,7 @@ use embedded_io_async::Write;
 
 use super::backend::PortalBackend;
 use super::boot::Boot;
-use super::parts::Filters;
+use super::parts::{Filters, Values, ValuesOf};
 use super::{Device, Handle, Memory, Message, Parts, Shared};
 use crate::board::{Board, Hardware, OwnServers, PortalServices, Radio, Status, System};
 use crate::clock::{Clock, Timezone, UnixTime};
@@ -122,6 +122,10 @@ impl<'b, B: Board, L: Parts> Device<'b, B, L> {
             booted,
             callback_limit,
         };
+        let pages = Pages {
+            files: app.files,
+            values: &ValuesOf(&parts),
+        };
         let services = Services {
             shared: &shared,
             system,
@@ -136,7 +140,7 @@ impl<'b, B: Board, L: Parts> Device<'b, B, L> {
         let on = join5(
             join3(
                 wifi.run(&mut radio, &settings, &networks, &log, system),
-                services.portal(&portal, portal_services, app.files, portal_memory, &console),
+                services.portal(&portal, portal_services, pages, portal_memory, &console),
                 services.print(&console),
             ),
             services.mqtt(&station, own_servers, &parts),
@@ -178,6 +182,13 @@ async fn open_vault<'b>(store: &Store<'_>, system: &'b dyn System, log: &Log<'_>
     }
 }
 
+/// What the application's own pages are made of.
+#[derive(Clone, Copy)]
+struct Pages<'p> {
+    files: &'static [File],
+    values: &'p dyn Values,
+}
+
 /// What goes on beside the application.
 struct Services<'d> {
     shared: &'d Shared<'d>,
@@ -203,13 +214,14 @@ impl Services<'_> {
         &self,
         stack: &S,
         services: PortalServices,
-        files: &'static [File],
+        pages: Pages<'_>,
         memory: &mut PortalMemory,
         console: &Mutex<NoopRawMutex, W>,
     ) {
         let backend = PortalBackend {
             shared: self.shared,
-            files,
+            files: pages.files,
+            values: pages.values,
             address: services.address,
         };
         let log = self.shared.log;

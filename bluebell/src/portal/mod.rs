@@ -12,6 +12,7 @@
 //! core library, no more than picoserve alone.
 
 mod answer;
+mod captive;
 mod connection;
 mod dhcp;
 mod dns;

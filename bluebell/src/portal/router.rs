@@ -5,6 +5,7 @@
 
 use heapless::String;
 
+use super::captive::{self, Probe};
 use super::file::File;
 use super::form::{DecodeError, Plus, decode};
 use super::request::{Authority, Content, Head, Language, Length, Method, Refusal};
@@ -38,6 +39,8 @@ pub(super) enum Route {
     Value(String<32>),
     /// To the portal, from another host name.
     Elsewhere,
+    /// To the portal, or to what satisfies a system that asks whether it is online.
+    Probe(&'static Probe),
     /// To an error.
     Refused(Refusal),
     /// To 405, with what is allowed.
@@ -147,7 +150,10 @@ fn decide(head: &Head<'_>, site: &Site<'_>, own_host: bool) -> Route {
     let reads = matches!(head.method, Method::Get | Method::Head);
     if !own_host {
         return match reads {
-            true => Route::Elsewhere,
+            true => head
+                .authority
+                .and_then(|authority| captive::find(authority.host, head.path))
+                .map_or(Route::Elsewhere, Route::Probe),
             false => refused(403, "this host is not the device: use its address"),
         };
     }
