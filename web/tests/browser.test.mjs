@@ -1,10 +1,10 @@
 // The whole flow in a real browser, against the virtual board. Screenshots go into docs/pictures/ when
 // PICTURES=write is set, else into a temporary directory.
 //
-// BOARD names the application's program.
+// BOARD names the program of the relay, SENSOR that of the sensor.
 
 import assert from 'node:assert/strict';
-import {existsSync, mkdirSync, mkdtempSync} from 'node:fs';
+import {existsSync, mkdirSync, mkdtempSync, readFileSync} from 'node:fs';
 import {createRequire} from 'node:module';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
@@ -49,7 +49,7 @@ const words = {
 };
 
 const scenario = (name, options, body) => test(name, {skip, timeout: 120_000}, async () => {
-  const board = await startBoard(program);
+  const board = await startBoard(options.program || program);
   const context = await browser.newContext(options);
   const page = await context.newPage();
   page.setDefaultTimeout(25_000);
@@ -72,7 +72,7 @@ const scenario = (name, options, body) => test(name, {skip, timeout: 120_000}, a
 
 const noViolation = async page => {
   // The page's own policy lets no other script in; the test is a guest that comes another way.
-  await page.evaluate(await import('node:fs').then(fs => fs.readFileSync(axe, 'utf8')));
+  await page.evaluate(readFileSync(axe, 'utf8'));
   const {violations} = await page.evaluate(() => globalThis.axe.run({
     runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
   }));
@@ -252,3 +252,25 @@ scenario('the panel shows the board', {...DESKTOP, locale: 'en-GB', colorScheme:
     await page.waitForTimeout(500);
     await picture(page, 'panel');
   });
+
+scenario('the plain page is as good to use as the other', {...DESKTOP, locale: 'nb-NO'},
+  async ({board, page}) => {
+    await page.goto(`${board.portal}plain`);
+    assert.equal(await page.evaluate(() => document.documentElement.lang), 'nb');
+    await noViolation(page);
+  });
+
+if (process.env.SENSOR) {
+  scenario('an application has a page of its own that shows its values live',
+    {...PHONE, locale: 'en-GB', colorScheme: 'light', program: process.env.SENSOR}, async ({board, page}) => {
+      await page.goto(board.portal);
+      const readings = page.locator('[data-value=readings]');
+      const first = await until(async () => Number(await readings.textContent()));
+      await until(async () => Number(await readings.textContent()) > first + 2);
+      assert.match(await page.locator('[data-value=temperature]').textContent(), /^\d+(\.\d)?$/);
+      await noViolation(page);
+      await picture(page, 'sensor');
+      await page.getByRole('link').click();
+      await page.getByRole('heading', {name: 'Put your device on Wi-Fi'}).waitFor();
+    });
+}

@@ -8,6 +8,7 @@ use bluebell::log::Log;
 use bluebell::portal::{serve_dhcp, serve_dns};
 use edge_nal_std::Stack;
 use embassy_futures::join::join;
+use embassy_futures::select::select;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/access_point/phone.sh");
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 168, 4, 1);
@@ -21,10 +22,11 @@ fn the_services_run_where_the_script_starts_them() {
     let mut buffer = [0; 1024];
     let log = Log::new(&mut buffer);
     let stack = Stack::new();
-    sim::time::run_real(join(
+    let services = join(
         serve_dhcp(&stack, ADDRESS, 67, &log),
         serve_dns(&stack, ADDRESS, 53, &log),
-    ));
+    );
+    sim::time::run_real(select(services, std::future::pending::<()>()));
 }
 
 #[test]
