@@ -95,12 +95,7 @@ mod tests {
 
     #[test]
     fn jitter_moves_a_delay_by_at_most_a_fifth_and_never_above_the_ceiling() {
-        for (random, expected) in [
-            (0, 400),
-            (400, 600),
-            (401, 400),
-            (u32::MAX, 400 + 500 * 62 / 1000),
-        ] {
+        for (random, expected) in [(0, 400), (200, 500), (400, 600), (401, 400)] {
             let mut backoff = Backoff::new();
             let delay = backoff.next(Instant::from_secs(0), random).as_millis();
             assert_eq!(delay, expected, "{random}");

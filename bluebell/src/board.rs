@@ -10,6 +10,7 @@ use embedded_io_async::{Read, Write};
 use embedded_storage_async::nor_flash::MultiwriteNorFlash;
 
 use crate::mqtt;
+use crate::portal::Seating;
 use crate::wifi::{AccessPoint, JoinFailure, JoinTarget, Password, Scan, Sighting, Ssid, State};
 
 /// The family of types that one board is made of.
@@ -22,6 +23,8 @@ pub trait Board {
     type Station: TcpConnect + UdpBind + Dns;
     /// The access point's side of the network: where the person with the phone is.
     type Portal: TcpBind + UdpBind;
+    /// How many connections the portal serves at a time, and how long a request's head may be.
+    type PortalMemory: Seating;
     /// Where the log is printed.
     type Console: Write;
     /// Where commands are typed.

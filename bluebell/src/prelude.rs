@@ -10,5 +10,11 @@ pub use crate::clock::{LocalDateTime, TimeOfDay, UnixTime, Weekday, Weekdays};
 pub use crate::config::Value;
 pub use crate::device::{Device, Handle, Message};
 pub use crate::jobs::Job;
-pub use crate::log;
 pub use crate::mqtt::{Delivery, QoS};
+pub use crate::{info, log, warn};
+
+/// So many seconds.
+#[must_use]
+pub const fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}

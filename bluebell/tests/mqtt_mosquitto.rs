@@ -367,7 +367,7 @@ fn after_a_restart_of_the_broker_the_device_is_back_subscribed_and_has_lost_noth
     assert_eq!(lines.len(), 3, "{lines:?}");
     assert!(
         lines[0].starts_with("online")
-            && lines[1].contains("closed")
+            && lines[1].contains("no connection")
             && lines[2].starts_with("online")
     );
 }

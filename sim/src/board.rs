@@ -13,6 +13,7 @@ use bluebell::board::{
     Board, FlashLayout, Hardware, OwnServers, PortalServices, Radio, RadioError, System,
 };
 use bluebell::device::{App, Device, Memory};
+use bluebell::portal::PortalMemory;
 use bluebell::wifi::{AccessPoint, JoinFailure, JoinTarget, Scan, Sighting};
 use bluebell::{mqtt, wifi};
 use edge_nal::io::{ErrorType, Read, Write};
@@ -286,6 +287,7 @@ impl Board for SimBoard {
     type Flash = Flash;
     type Station = Host;
     type Portal = Host;
+    type PortalMemory = PortalMemory;
     type Console = SimConsole;
     type Commands = Silence;
 }

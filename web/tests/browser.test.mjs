@@ -242,11 +242,15 @@ scenario('the keyboard is enough, and the language can be changed on the way',
 
 scenario('the panel shows the board', {...DESKTOP, locale: 'en-GB', colorScheme: 'light'},
   async ({board, page}) => {
+    await page.goto(board.panel);
+    const code = page.getByAltText('QR code');
+    await code.waitFor();
+    assert.ok(await code.evaluate(image => image.decode().then(() => image.naturalWidth > 0)));
+    await picture(page, 'panel-portal');
     await fetch(`${board.portal}connect`, {
       method: 'POST', headers: {Accept: 'application/json'},
       body: new URLSearchParams({ssid: 'Bluebell-Lab', password: 'correct horse'}),
     });
-    await page.goto(board.panel);
     await online(board);
     await until(async () => /\d/.test((await board.state()).display));
     await page.waitForTimeout(500);
@@ -262,7 +266,8 @@ scenario('the plain page is as good to use as the other', {...DESKTOP, locale: '
 
 if (process.env.SENSOR) {
   scenario('an application has a page of its own that shows its values live',
-    {...PHONE, locale: 'en-GB', colorScheme: 'light', program: process.env.SENSOR}, async ({board, page}) => {
+    {...PHONE, viewport: {width: 390, height: 420}, locale: 'en-GB', colorScheme: 'light',
+      program: process.env.SENSOR}, async ({board, page}) => {
       await page.goto(board.portal);
       const readings = page.locator('[data-value=readings]');
       const first = await until(async () => Number(await readings.textContent()));

@@ -65,6 +65,21 @@ impl<'d> Handle<'d> {
             .await
     }
 
+    /// Publishes a state of the device below its base topic: at least once, and retained, so that
+    /// whoever asks later finds it. While the broker is away it waits; what finds no room is logged.
+    pub async fn publish_state(&self, name: &str, payload: impl AsRef<[u8]>) {
+        let delivery = Delivery::AT_LEAST_ONCE.retained();
+        let topic = self.topic(name);
+        if let Err(error) = self.publish_as(&topic, payload, delivery).await {
+            crate::log!(
+                self,
+                Warn,
+                "app",
+                "the state of {name} is not published: {error}"
+            );
+        }
+    }
+
     /// A topic of the device's own: its base topic, a slash and `name`. Cut where it would pass 128
     /// bytes, which a valid configuration's base topic (at most 64) and a name of 63 never do.
     #[must_use]

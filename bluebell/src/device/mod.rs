@@ -19,11 +19,13 @@ mod run;
 
 pub use boot::{CONFIG, NEW_CONFIG, WIFI_JSON};
 pub use handle::{Handle, ValueError};
-pub use parts::{End, Part, Parts, Pressed, Scheduled, Shown, Subscription, Task, With};
+pub use parts::{
+    End, Expired, Part, Parts, Pressed, Scheduled, Shown, Subscription, Task, WentDown, With,
+};
 
 use core::fmt;
 
-use drivers::{Button, Press};
+use drivers::{Button, Countdown, Press};
 use embassy_time::{Duration, Instant};
 use embedded_hal::digital::InputPin;
 use embedded_hal_async::digital::Wait;
@@ -34,7 +36,7 @@ use crate::config::Config;
 use crate::jobs::{Job, Jobs, JobsMemory};
 use crate::log::Log;
 use crate::mqtt::{Mqtt, MqttMemory, QoS};
-use crate::portal::{File, PortalMemory};
+use crate::portal::{File, PortalMemory, Seating};
 use crate::storage::{Store, StoreMemory};
 use crate::wifi::Wifi;
 
@@ -51,16 +53,16 @@ pub struct App {
     pub files: &'static [File],
 }
 
-/// All the memory that a device needs, with the sizes that suit a chip.
-pub struct Memory {
+/// All the memory that a device needs, with the sizes that suit a chip; the portal's is the board's choice.
+pub struct Memory<P = PortalMemory> {
     log: [u8; 2048],
     store: StoreMemory,
     mqtt: MqttMemory,
     jobs: JobsMemory,
-    portal: PortalMemory,
+    portal: P,
 }
 
-impl Memory {
+impl<P: Seating> Memory<P> {
     /// Memory of a device that is off.
     #[must_use]
     pub const fn new() -> Self {
@@ -69,18 +71,18 @@ impl Memory {
             store: StoreMemory::new(),
             mqtt: MqttMemory::new(),
             jobs: JobsMemory::new(),
-            portal: PortalMemory::new(),
+            portal: P::EMPTY,
         }
     }
 }
 
-impl Default for Memory {
+impl<P: Seating> Default for Memory<P> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl fmt::Debug for Memory {
+impl<P> fmt::Debug for Memory<P> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "Memory({} bytes)", size_of::<Self>())
     }
@@ -134,14 +136,18 @@ impl fmt::Display for Message<'_> {
 pub struct Device<'b, B: Board, L = End> {
     hardware: Hardware<'b, B>,
     app: App,
-    memory: &'b mut Memory,
+    memory: &'b mut Memory<B::PortalMemory>,
     callback_limit: Duration,
     parts: L,
 }
 
 impl<'b, B: Board> Device<'b, B> {
     /// A device on this hardware, with nothing to do yet. Boards call this.
-    pub fn new(hardware: Hardware<'b, B>, app: App, memory: &'b mut Memory) -> Self {
+    pub fn new(
+        hardware: Hardware<'b, B>,
+        app: App,
+        memory: &'b mut Memory<B::PortalMemory>,
+    ) -> Self {
         Self {
             hardware,
             app,
@@ -213,6 +219,34 @@ impl<'b, B: Board, L: Parts> Device<'b, B, L> {
         F: Fn(&mut dyn fmt::Write) -> fmt::Result,
     {
         self.with(Shown { name, write })
+    }
+
+    /// Calls `callback` each time that `button` goes down.
+    pub fn on_press<'p, P, F>(
+        self,
+        button: &'p Button<P>,
+        callback: F,
+    ) -> Device<'b, B, With<WentDown<'p, P, F>, L>>
+    where
+        P: Wait + InputPin,
+        F: AsyncFn(Handle<'_>),
+    {
+        self.with(WentDown { button, callback })
+    }
+
+    /// Calls `callback` each time that `countdown` has run down.
+    pub fn countdown<'c, F>(
+        self,
+        countdown: &'c Countdown,
+        callback: F,
+    ) -> Device<'b, B, With<Expired<'c, F>, L>>
+    where
+        F: AsyncFn(Handle<'_>),
+    {
+        self.with(Expired {
+            countdown,
+            callback,
+        })
     }
 
     /// Runs `task` beside everything else, without a limit of time.

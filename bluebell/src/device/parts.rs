@@ -6,7 +6,7 @@
 
 use core::fmt;
 
-use drivers::{Button, Press};
+use drivers::{Button, Countdown, Press};
 use embassy_futures::join::join;
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_sync::channel::Channel;
@@ -166,24 +166,64 @@ pub struct Pressed<'b, P, F> {
 
 impl<P: Wait + InputPin, F: AsyncFn(Press, Handle<'_>)> Part for Pressed<'_, P, F> {
     async fn run(&self, device: Handle<'_>) {
-        // The button is watched on while a callback runs: a press meanwhile waits for its turn.
-        let presses = Channel::<NoopRawMutex, Press, 8>::new();
-        let watch = async {
-            loop {
-                match self.button.event().await {
-                    Ok(press) if presses.try_send(press).is_ok() => {}
-                    Ok(press) => log!(device, Warn, "app", "{press:?} is dropped: too many wait"),
-                    Err(error) => log!(device, Debug, "app", "a button's pin failed: {error:?}"),
-                }
+        let call = async |press| (self.callback)(press, device).await;
+        watch(self.button, device, |_| true, call).await;
+    }
+}
+
+/// A callback for each time that a button goes down.
+pub struct WentDown<'b, P, F> {
+    pub(super) button: &'b Button<P>,
+    pub(super) callback: F,
+}
+
+impl<P: Wait + InputPin, F: AsyncFn(Handle<'_>)> Part for WentDown<'_, P, F> {
+    async fn run(&self, device: Handle<'_>) {
+        let call = async |_| (self.callback)(device).await;
+        watch(self.button, device, |press| press == Press::Pressed, call).await;
+    }
+}
+
+/// Calls back for what is done with a button, where it is `meant`. The button is watched on while a
+/// callback runs: what is done meanwhile waits for its turn.
+async fn watch<P: Wait + InputPin>(
+    button: &Button<P>,
+    device: Handle<'_>,
+    meant: fn(Press) -> bool,
+    callback: impl AsyncFn(Press),
+) {
+    let presses = Channel::<NoopRawMutex, Press, 8>::new();
+    let take = async {
+        loop {
+            match button.event().await {
+                Ok(press) if !meant(press) || presses.try_send(press).is_ok() => {}
+                Ok(press) => log!(device, Warn, "app", "{press:?} is dropped: too many wait"),
+                Err(error) => log!(device, Debug, "app", "a button's pin failed: {error:?}"),
             }
-        };
-        let call = async {
-            loop {
-                let press = presses.receive().await;
-                bounded(device, "button", "", (self.callback)(press, device)).await;
-            }
-        };
-        join(watch, call).await;
+        }
+    };
+    let call = async {
+        loop {
+            let press = presses.receive().await;
+            bounded(device, "button", "", callback(press)).await;
+        }
+    };
+    join(take, call).await;
+}
+
+/// A callback for each end of a countdown.
+#[derive(Debug)]
+pub struct Expired<'c, F> {
+    pub(super) countdown: &'c Countdown,
+    pub(super) callback: F,
+}
+
+impl<F: AsyncFn(Handle<'_>)> Part for Expired<'_, F> {
+    async fn run(&self, device: Handle<'_>) {
+        loop {
+            self.countdown.expired().await;
+            bounded(device, "countdown", "", (self.callback)(device)).await;
+        }
     }
 }
 

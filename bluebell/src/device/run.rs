@@ -24,7 +24,7 @@ use crate::jobs::Jobs;
 use crate::log;
 use crate::log::Log;
 use crate::mqtt::{self, Delivery, Mqtt};
-use crate::portal::{self, File, PortalMemory};
+use crate::portal::{self, File, Seating};
 use crate::sntp::{Sntp, TimeServer};
 use crate::storage::Store;
 use crate::wifi::{self, Password, SealedNetworks, Ssid, Wifi};
@@ -215,7 +215,7 @@ impl Services<'_> {
         stack: &S,
         services: PortalServices,
         pages: Pages<'_>,
-        memory: &mut PortalMemory,
+        memory: &mut impl Seating,
         console: &Mutex<NoopRawMutex, W>,
     ) {
         let backend = PortalBackend {
@@ -237,7 +237,7 @@ impl Services<'_> {
                     .await;
                 }
             };
-            let open = join(portal::serve(stack, &backend, memory, log), dhcp_and_dns);
+            let open = join(memory.serve(stack, &backend, log), dhcp_and_dns);
             select(self.shared.wifi.access_point_closed(), open).await;
         }
     }
@@ -255,8 +255,23 @@ impl Services<'_> {
                 self.password.reveal(),
             ),
         );
+        let mut console = console.lock().await;
         // A console that is away has nobody to tell.
-        let _ = console.lock().await.write_all(text.as_bytes()).await;
+        let _ = console.write_all(text.as_bytes()).await;
+        #[cfg(feature = "qr")]
+        {
+            let mut buffer = crate::qr::buffer();
+            let (ssid, password) = (self.ssid.as_str(), self.password.reveal());
+            let Some(code) = crate::qr::Code::new(ssid, password, &mut buffer) else {
+                return;
+            };
+            for row in 0..code.rows() {
+                let mut line = heapless::String::<{ crate::qr::Code::ROW }>::new();
+                let _ = code.write_row(row, &mut line);
+                let _ = console.write_all(line.as_bytes()).await;
+            }
+            let _ = console.write_all(b"\r\n").await;
+        }
     }
 
     /// Talks to the broker while there is a network.

@@ -247,3 +247,19 @@ macro_rules! log {
         $log.write($crate::log::Level::$level, $source, format_args!($($line)+))
     };
 }
+
+/// Logs what the application does: `info!(device, "{count} eggs are done")`.
+#[macro_export]
+macro_rules! info {
+    ($device:expr, $($line:tt)+) => {
+        $crate::log!($device, Info, "app", $($line)+)
+    };
+}
+
+/// Logs what is not as it should be: `warn!(device, "the sensor does not answer")`.
+#[macro_export]
+macro_rules! warn {
+    ($device:expr, $($line:tt)+) => {
+        $crate::log!($device, Warn, "app", $($line)+)
+    };
+}

@@ -51,6 +51,9 @@ use shared::Shared;
 use transmit::Put;
 
 /// One device's connection to its broker, shared by everybody.
+///
+/// At most four tasks should wait on it at once (any number of futures of one task count as one): more
+/// of them work, but keep waking each other.
 pub struct Mqtt<'m> {
     shared: RefCell<Shared<'m>>,
 }

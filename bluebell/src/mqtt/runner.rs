@@ -62,7 +62,8 @@ pub(super) async fn run<N: TcpConnect + Dns>(
     let mut backoff = Backoff::new();
     let mut reminded = None;
     loop {
-        let brisk = backoff.is_brisk(Instant::now());
+        let started = Instant::now();
+        let brisk = backoff.is_brisk(started);
         let failure = connection.attempt(network, brisk, random()).await;
         connection.end();
         let now = Instant::now();
@@ -85,7 +86,9 @@ pub(super) async fn run<N: TcpConnect + Dns>(
                 format_args!("no connection to the broker {}: {failure}", Name(settings)),
             );
         }
-        Timer::after(backoff.next(now, random())).await;
+        // From start to start: an attempt that hung until its bound has waited already.
+        let since = if lasted { now } else { started };
+        Timer::at(since + backoff.next(now, random())).await;
     }
 }
 

@@ -24,6 +24,7 @@ mod pages;
 mod plain;
 mod request;
 mod router;
+mod seating;
 mod seats;
 mod server;
 mod text;
@@ -36,6 +37,7 @@ use crate::wifi::{Password, Sighting, Ssid, Submission};
 pub use dhcp::serve_dhcp;
 pub use dns::serve_dns;
 pub use file::{File, content_type, etag};
+pub use seating::Seating;
 pub use server::{PortalMemory, serve};
 
 /// The other side of the portal: whoever scans, joins and knows the device.

@@ -57,7 +57,7 @@ const ENGLISH: Words = Words {
     rescan: "Look again",
     looking: "Looking for networks …",
     go_on: "Go on",
-    joining: "connecting …",
+    joining: "joining …",
     joined: "joined. The device lives at",
     closes: "now, and its access point closes. Go back to your own network.",
 };
@@ -199,7 +199,7 @@ fn heading(submission: &Submission, language: Language, out: &mut dyn Write) -> 
     let words = language.words();
     write!(out, "</style></head><body><main><h1>{}</h1>", words.title)?;
     if let Some(ssid) = &submission.ssid {
-        write!(out, "<p role=\"status\"><b>{}</b>: ", Html(ssid))?;
+        write!(out, "<p role=\"status\"><strong>{}</strong>: ", Html(ssid))?;
         match submission.state {
             SubmissionState::Idle | SubmissionState::Joining => out.write_str(words.joining)?,
             SubmissionState::Failed(reason) => out.write_str(language.reason(reason))?,

@@ -50,6 +50,8 @@ impl BoardTypes for LinuxBoard {
     type Flash = FileFlash;
     type Station = Station;
     type Portal = Portal;
+    // Browsers send this host's cookies along, whoever set them; and they like many connections.
+    type PortalMemory = bluebell::portal::PortalMemory<16, 8192>;
     type Console = Console;
     type Commands = Commands;
 }

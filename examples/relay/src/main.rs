@@ -7,25 +7,11 @@ board::main!(async |board, device| {
     let relay = Led::new(board.pins.gpio14.output());
     let button = Button::new(board.pins.gpio0.input());
     let display = Tm1637::new(board.pins.gpio4.open_drain(), board.pins.gpio5.open_drain());
-    let silence = Countdown::new(Duration::from_secs(5));
+    let silence = Countdown::new(secs(5));
 
     let report = async |device: Handle<'_>| {
         let state = if relay.is_on() { "ON" } else { "OFF" };
-        if let Err(error) = device
-            .publish_as(
-                &device.topic("relay"),
-                state,
-                Delivery::AT_LEAST_ONCE.retained(),
-            )
-            .await
-        {
-            log!(
-                device,
-                Warn,
-                "app",
-                "the relay's state was not published: {error}"
-            );
-        }
+        device.publish_state("relay", state).await;
     };
 
     device
@@ -34,30 +20,22 @@ board::main!(async |board, device| {
             match message.text() {
                 Some("ON") => relay.on(),
                 Some("OFF") => relay.off(),
-                _ => return log!(device, Warn, "app", "neither ON nor OFF: {message}"),
+                _ => return warn!(device, "neither ON nor OFF: {message}"),
             };
             report(device).await;
         })
-        .button(&button, async |press, device| {
-            if press == Press::Pressed {
-                relay.toggle();
-                report(device).await;
-            }
+        .on_press(&button, async |device| {
+            relay.toggle();
+            report(device).await;
         })
-        .job(
-            Job::every(Duration::from_secs(1)).named("clock"),
-            async |device| {
-                match device.local_time() {
-                    Some(time) => display.time(time.hour, time.minute).await,
-                    None => display.text("----").await,
-                };
-            },
-        )
-        .task(async |device| {
-            loop {
-                silence.expired().await;
-                log!(device, Info, "app", "no message for 5 s");
-            }
+        .job(Job::every(secs(1)).named("clock"), async |device| {
+            match device.local_time() {
+                Some(time) => display.time(time.hour, time.minute).await,
+                None => display.text("----").await,
+            };
+        })
+        .countdown(&silence, async |device| {
+            info!(device, "no message for 5 s");
         })
         .run()
         .await

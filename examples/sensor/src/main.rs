@@ -6,7 +6,7 @@ use core::cell::Cell;
 use bluebell::prelude::*;
 
 board::main!(async |_board, device| {
-    let celsius = Cell::new(Tenths(210));
+    let celsius = Cell::new(Tenths(190));
     let readings = Cell::new(0_u32);
 
     device

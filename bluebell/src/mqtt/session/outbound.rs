@@ -270,3 +270,25 @@ impl fmt::Display for Shown<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identifiers_are_never_zero_nor_in_use() {
+        let mut outbound = Outbound::default();
+        for identifier in [u16::MAX, 2] {
+            let flight = Flight {
+                sequence: 0,
+                identifier,
+                stage: Stage::Released,
+            };
+            outbound.flights.push(flight).unwrap();
+        }
+        outbound.seed(u16::MAX - 2);
+        let others = [Some(1), Some(4)];
+        let given: [u16; 4] = core::array::from_fn(|_| outbound.identifier(others));
+        assert_eq!(given, [u16::MAX - 1, 3, 5, 6]);
+    }
+}

@@ -56,6 +56,7 @@ proptest! {
     ) {
         let broker = Broker::new();
         broker.network.piece.set(piece);
+        broker.peer.borrow_mut().bears_all = true;
         if !taken_in {
             broker.manner.set(Manner::Silent);
         }

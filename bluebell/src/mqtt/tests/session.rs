@@ -307,6 +307,38 @@ fn what_the_broker_has_not_acknowledged_is_repeated_in_a_kept_session_and_sent_a
 }
 
 #[test]
+fn repeated_messages_too_are_no_more_at_once_than_the_broker_takes() {
+    let (mut device, mut peer) = (Device::new(), Peer::new());
+    device.come_online(&mut peer, false, vec![]);
+    for number in 0..5 {
+        device.keep(&number.to_string(), Delivery::AT_LEAST_ONCE);
+    }
+    assert!(!device.out().is_empty());
+    device.lose();
+    let mut peer = Peer::silent();
+    device.connect();
+    device.talk(&mut peer);
+    let two = theirs::ReceiveMaximum::new(2).unwrap().into();
+    peer.welcome(true, vec![two]);
+    let mut payloads = Vec::new();
+    loop {
+        let heard = device.talk(&mut peer);
+        if heard.is_empty() {
+            break;
+        }
+        assert!(heard.len() <= 3, "{:?}", all_words(&heard));
+        for packet in heard {
+            if let Packet::V5_0Publish(packet) = packet {
+                payloads.push(packet.payload().as_slice().to_vec());
+                let puback = v5_0::Puback::builder().packet_id(packet.packet_id().unwrap());
+                peer.say(puback.build().unwrap());
+            }
+        }
+    }
+    assert_eq!(payloads, [&b"0"[..], b"1", b"2", b"3", b"4", b"online"]);
+}
+
+#[test]
 fn a_release_whose_answer_was_lost_is_repeated_without_the_message() {
     let (mut device, mut peer) = (Device::new(), Peer::new());
     device.come_online(&mut peer, false, vec![]);

@@ -1,0 +1,35 @@
+//! The portal's memory, whatever its size: what a board chooses.
+
+use core::convert::Infallible;
+
+use edge_nal::TcpBind;
+
+use super::{Backend, PortalMemory, serve};
+use crate::log::Log;
+
+/// Memory that a portal can be served in; [`PortalMemory`] of any size.
+pub trait Seating: Sized {
+    /// Memory of a portal that has not served anybody yet.
+    const EMPTY: Self;
+
+    /// See [`serve`].
+    async fn serve<S: TcpBind>(
+        &mut self,
+        stack: &S,
+        backend: &dyn Backend,
+        log: &Log<'_>,
+    ) -> Infallible;
+}
+
+impl<const WORKERS: usize, const HEAD: usize> Seating for PortalMemory<WORKERS, HEAD> {
+    const EMPTY: Self = Self::new();
+
+    async fn serve<S: TcpBind>(
+        &mut self,
+        stack: &S,
+        backend: &dyn Backend,
+        log: &Log<'_>,
+    ) -> Infallible {
+        serve(stack, backend, self, log).await
+    }
+}
