@@ -1,8 +1,11 @@
 # Each target is one thin line; what it does lives in the file it calls.
 APP ?= relay
 ARGS ?=
+CHIP ?= esp32c3
 
-.PHONY: run web test clean
+export APP CHIP CONFIG PROVISION PORT
+
+.PHONY: run web test build flash erase monitor clean
 
 run: ## build APP for this machine and boot it
 	cargo run --release --quiet --package $(APP) -- $(ARGS)
@@ -13,5 +16,18 @@ test: ## everything that must hold, on this machine
 web: ## make the portal's page from its sources (needs Node)
 	cd web && npm ci --silent --ignore-scripts && npm run --silent build
 
+build: ## firmware of APP for CHIP into build/ [CONFIG=file.toml] [PROVISION=wifi.json]
+	bash boards/esp/make build
+
+flash: ## put what is in build/ on the chip [PORT=/dev/ttyACM0]
+	bash boards/esp/make flash
+
+erase: ## erase the chip, with all that it has stored [PORT=...]
+	bash boards/esp/make erase
+
+monitor: ## the chip's console; Ctrl-C ends it [PORT=...]
+	bash boards/esp/make monitor
+
 clean: ## remove what was built
 	cargo clean
+	rm -rf build

@@ -69,6 +69,10 @@ pub trait System {
     fn reset_reason(&self) -> &str {
         "power on"
     }
+    /// What is known of the crash before this boot, if there was one: lines for the log.
+    fn crash(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// How the device is, for the board to show.

@@ -286,3 +286,31 @@ fn no_secret_is_in_clear_in_flash_or_log() {
         );
     });
 }
+
+#[test]
+fn the_top_future_and_its_memory_stay_within_their_budget() {
+    run_virtual(async {
+        let world = World::new(3);
+        let device = world.device();
+        let seen = Seen::default();
+        let size = std::cell::Cell::new(0);
+        let measure = device.run(CONFIG, async |device| {
+            let future = lamp(device, &seen);
+            size.set(size_of_val(&future));
+            device_off(future).await
+        });
+        embassy_futures::select::select(measure, Timer::after(secs(1))).await;
+        let memory = size_of::<bluebell::device::Memory>();
+        println!("future {} bytes, memory {memory} bytes", size.get());
+        assert!(
+            size.get() + memory <= 72 * 1024,
+            "{} + {memory}",
+            size.get()
+        );
+    });
+}
+
+async fn device_off(future: impl Future<Output = Infallible>) -> Infallible {
+    drop(future);
+    std::future::pending().await
+}

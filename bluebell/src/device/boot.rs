@@ -28,7 +28,7 @@ const SOURCE: &str = "config";
 /// The longest secret of a configuration, sealed.
 const SEALED: usize = 64 + OVERHEAD;
 
-/// The boot's view of the device.
+/// The boot's view of the device. Texts are read into buffers that nobody else needs yet.
 pub(super) struct Boot<'d> {
     pub(super) app: &'d App,
     pub(super) store: &'d Store<'d>,
@@ -66,11 +66,10 @@ const fn secret_place(key: SecretKey) -> Key {
 impl Boot<'_> {
     /// The configuration in force: a new one if it is good, else the device's own copy, else the
     /// application's, else the defaults.
-    pub(super) async fn config(&self) -> Config {
-        let mut buffer = [0; config::MAX_TEXT];
-        self.take_in(&mut buffer).await;
+    pub(super) async fn config(&self, buffer: &mut [u8], other: &mut [u8]) -> Config {
+        self.take_in(buffer, other).await;
         let address = self.system.hardware_address();
-        let own = match self.text(&CONFIG, &mut buffer).await {
+        let own = match self.text(&CONFIG, buffer).await {
             Some(text) => match Config::parse(text, address) {
                 Ok(config) => Some(config),
                 Err(error) => {
@@ -109,11 +108,11 @@ impl Boot<'_> {
     }
 
     /// Takes in a configuration that was put on the device since the last boot.
-    async fn take_in(&self, buffer: &mut [u8; config::MAX_TEXT]) {
+    async fn take_in(&self, buffer: &mut [u8], other: &mut [u8]) {
         let Some(text) = self.text(&NEW_CONFIG, buffer).await else {
             return;
         };
-        match self.adopt(text).await {
+        match self.adopt(text, other).await {
             Ok(()) => log!(self.log, Info, SOURCE, "the new configuration is in force"),
             Err(refused) => {
                 log!(
@@ -130,10 +129,12 @@ impl Boot<'_> {
 
     /// Seals the secrets of a text and keeps the rest. Until the text itself is erased by the caller, the
     /// next boot does all of this again: so a power cut leaves no mixture of old and new.
-    async fn adopt(&self, text: &str) -> Result<(), Refused> {
+    async fn adopt(&self, text: &str, other: &mut [u8]) -> Result<(), Refused> {
         let config = Config::parse(text, self.system.hardware_address()).map_err(Refused::Text)?;
-        let mut redacted = String::<{ config::MAX_TEXT }>::new();
-        // Redaction shortens a secret or leaves it, but one that is shorter than `***` grows.
+        let mut redacted = Cursor {
+            bytes: other,
+            length: 0,
+        };
         config::redact(text, &mut redacted).map_err(Refused::Redaction)?;
         for key in SecretKey::ALL {
             let place = secret_place(key);
@@ -147,7 +148,7 @@ impl Boot<'_> {
             }
         }
         self.store
-            .put(&CONFIG, redacted.as_bytes())
+            .put(&CONFIG, redacted.written())
             .await
             .map_err(Refused::Store)
     }
@@ -191,9 +192,8 @@ impl Boot<'_> {
     }
 
     /// Takes in a `wifi.json` that was put on the device since the last boot.
-    pub(super) async fn networks(&self, networks: &SealedNetworks<'_, '_, '_>) {
-        let mut buffer = [0; config::MAX_TEXT];
-        let Some(text) = self.text(&WIFI_JSON, &mut buffer).await else {
+    pub(super) async fn networks(&self, networks: &SealedNetworks<'_, '_, '_>, buffer: &mut [u8]) {
+        let Some(text) = self.text(&WIFI_JSON, buffer).await else {
             return;
         };
         let erase = match wifi::import(text.as_bytes(), networks, self.log).await {
@@ -273,5 +273,30 @@ impl Boot<'_> {
                 "{key} could not be erased: {error}"
             );
         }
+    }
+}
+
+/// Text written into a buffer.
+struct Cursor<'b> {
+    bytes: &'b mut [u8],
+    length: usize,
+}
+
+impl Cursor<'_> {
+    fn written(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
+impl core::fmt::Write for Cursor<'_> {
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        let end = self.length + text.len();
+        let place = self
+            .bytes
+            .get_mut(self.length..end)
+            .ok_or(core::fmt::Error)?;
+        place.copy_from_slice(text.as_bytes());
+        self.length = end;
+        Ok(())
     }
 }

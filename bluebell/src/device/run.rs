@@ -61,7 +61,7 @@ impl<'b, B: Board, L: Parts> Device<'b, B, L> {
         let Memory {
             log,
             store,
-            mqtt,
+            mqtt: mqtt_memory,
             jobs,
             portal: portal_memory,
         } = memory;
@@ -69,7 +69,6 @@ impl<'b, B: Board, L: Parts> Device<'b, B, L> {
         let booted = Instant::now();
         let log = Log::new(log);
         let store = Store::new(store);
-        let mqtt = Mqtt::new(mqtt);
         let jobs = Jobs::new(jobs);
         let wifi = Wifi::new();
         let clock = Clock::new(Timezone::UTC);
@@ -84,15 +83,18 @@ impl<'b, B: Board, L: Parts> Device<'b, B, L> {
             app.name,
             crate::COMMIT
         );
+        for line in system.crash().into_iter().flat_map(str::lines) {
+            log!(log, Error, "device", "crashed before this boot: {line}");
+        }
 
         // Declared before the store's owner runs, so that they outlive it.
-        let (vault, config, networks, ssid, password, shared);
+        let (vault, config, networks, ssid, password, mqtt, shared);
         let mut kept = pin!(join(
             store.serve(flash, &flash_layout, &log),
             log.keep(&store)
         ));
 
-        vault = alongside(kept.as_mut(), open_vault(&store, system, &log)).await;
+        vault = alongside(kept.as_mut(), pin!(open_vault(&store, system, &log))).await;
         networks = SealedNetworks::new(&store, &vault);
         let boot = Boot {
             app: &app,
@@ -101,16 +103,18 @@ impl<'b, B: Board, L: Parts> Device<'b, B, L> {
             system,
             log: &log,
         };
-        config = alongside(kept.as_mut(), boot.config()).await;
+        let (text, other) = mqtt_memory.scratch();
+        config = alongside(kept.as_mut(), pin!(boot.config(text, other))).await;
         log.set_level(config.log.level);
         store.set_log_size(config.log.size);
         clock.set_timezone(boot.timezone(&config));
-        alongside(kept.as_mut(), boot.networks(&networks)).await;
+        alongside(kept.as_mut(), pin!(boot.networks(&networks, text))).await;
         (ssid, password) = boot.access_point(&config);
         if let Some(country) = config.wifi.country {
             radio.set_country(country);
         }
 
+        mqtt = Mqtt::new(mqtt_memory);
         shared = Shared {
             log: &log,
             store: &store,
@@ -163,7 +167,7 @@ impl<'b, B: Board, L: Parts> Device<'b, B, L> {
 /// Runs a step of the boot beside the owner of the flash, which it needs.
 async fn alongside<K: Future<Output = (Infallible, Infallible)>, T>(
     kept: Pin<&mut K>,
-    step: impl Future<Output = T>,
+    step: Pin<&mut impl Future<Output = T>>,
 ) -> T {
     match select(kept, step).await {
         Either::First((never, _)) => match never {},

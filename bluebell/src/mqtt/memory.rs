@@ -68,6 +68,11 @@ impl<const PACKET: usize, const INBOX: usize, const OUTBOX: usize, const TRANSMI
             transmit: [[0; TRANSMIT]; 2],
         }
     }
+
+    /// Two buffers, of `INBOX` and `OUTBOX` bytes, for whoever needs some before the memory is in use.
+    pub(crate) fn scratch(&mut self) -> (&mut [u8], &mut [u8]) {
+        (&mut self.inbox, &mut self.outbox)
+    }
 }
 
 impl<const PACKET: usize, const INBOX: usize, const OUTBOX: usize, const TRANSMIT: usize> Default

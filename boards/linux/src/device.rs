@@ -92,6 +92,10 @@ impl System for Observed<'_> {
         self.machine.reset_reason()
     }
 
+    fn crash(&self) -> Option<&str> {
+        self.machine.crash()
+    }
+
     fn status(&self, status: &Status<'_>) {
         self.observer.update(|shown| {
             shown.wifi = WifiStatus {

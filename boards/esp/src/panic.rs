@@ -1,0 +1,83 @@
+//! The last thing that a crashed device does: keep a record of it, print it, and start again.
+//!
+//! Exceptions of the processor arrive here too: the HAL panics with the cause, the address and the
+//! registers as its message.
+
+use core::panic::PanicInfo;
+use core::ptr::addr_of_mut;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use heapless::String;
+
+use crate::crash::{ADDRESSES, Record, TEXT};
+
+/// How far up the stack addresses are looked for, in words.
+const WORDS: usize = 384;
+
+/// Not initialised at boot, so that it is what it was before the reset.
+#[unsafe(link_section = ".noinit")]
+static mut RECORD: core::mem::MaybeUninit<Record> = core::mem::MaybeUninit::uninit();
+
+static PANICKING: AtomicBool = AtomicBool::new(false);
+
+/// Takes the record of the crash before this boot, if there was one, so that no later boot finds it.
+pub(crate) fn take() -> Option<String<TEXT>> {
+    // SAFETY: a record is made of plain numbers, for which any bits are valid; nobody else has a
+    // reference to it: this runs once, and the panic handler never comes back.
+    let record = unsafe { (*addr_of_mut!(RECORD)).assume_init_mut() };
+    record.take().and_then(|text| String::try_from(text).ok())
+}
+
+#[panic_handler]
+fn panic(info: &PanicInfo<'_>) -> ! {
+    // SAFETY: never given back; nothing runs on after this.
+    unsafe {
+        critical_section::acquire();
+    }
+    // A panic in here does not come back to here.
+    if !PANICKING.load(Ordering::Relaxed) {
+        PANICKING.store(true, Ordering::Relaxed);
+        let mut stack = [0; ADDRESSES];
+        let count = return_addresses(&mut stack);
+        let place = info.location().map(|place| (place.file(), place.line()));
+        // SAFETY: with interrupts off there is nobody else.
+        let record = unsafe { (*addr_of_mut!(RECORD)).assume_init_mut() };
+        record.keep(format_args!("{}", info.message()), place, &stack[..count]);
+        esp_println::println!("\r\n{info}\r\nstack {:x?}\r\n", &stack[..count]);
+    }
+    esp_hal::system::software_reset()
+}
+
+/// Collects what looks like return addresses on the stack, nearest first; returns how many.
+///
+/// Without frame pointers, which would make every function longer, a stale one may be among them.
+fn return_addresses(found: &mut [u32; ADDRESSES]) -> usize {
+    let marker = 0_u32;
+    let mut at = (&raw const marker).addr();
+    let code = code_range();
+    let mut count = 0;
+    for _ in 0..WORDS {
+        at += size_of::<u32>();
+        let place = at as *const u32;
+        // SAFETY: a word of this stack or, above its top, of the RAM that follows it: mapped on every
+        // chip of the family, because stacks lie below the heap or below the ROM's own RAM.
+        let word = unsafe { place.read_volatile() };
+        if code.contains(&word) {
+            found[count] = word;
+            count += 1;
+            if count == found.len() {
+                break;
+            }
+        }
+    }
+    count
+}
+
+/// Where code is executed from flash: the same on all RISC-V chips of the family, and on Xtensa another.
+const fn code_range() -> core::ops::Range<u32> {
+    if cfg!(target_arch = "riscv32") {
+        0x4200_0000..0x4280_0000
+    } else {
+        0x400d_0000..0x4280_0000
+    }
+}

@@ -1,0 +1,182 @@
+//! How big a firmware is, beside its budgets and the last release.
+
+use bluebell_esp::layout::SLOT_SIZE;
+use object::{Object, ObjectSection};
+
+use crate::symbols::{Symbol, by_crate, symbols};
+use crate::{Refusal, read};
+
+/// What one number may be.
+enum Budget {
+    /// What is to be reached, and what a build must not pass until then.
+    Toward {
+        goal: u64,
+        limit: u64,
+    },
+    Least(u64),
+    /// Told for its own sake.
+    None,
+}
+
+struct Line {
+    what: &'static str,
+    /// The number's name in the file of the last release.
+    key: &'static str,
+    bytes: u64,
+    budget: Budget,
+}
+
+/// What station and access point together take of the heap, at the most of what esp-radio publishes
+/// (its `wifi` module, "Expected heap memory usage": 53 to 63k).
+const RADIO_HEAP: u64 = 63 * 1024;
+/// What the main stack needs: at boot the device's memory is made on it, in a frame of 59 KB; later the
+/// deepest calls seen, from the executor through the device to the flash, take 26 KB.
+const STACK: u64 = 64 * 1024;
+/// How many crates are listed.
+const CRATES: usize = 24;
+
+fn sum(symbols: &[Symbol], is: impl Fn(&str) -> bool) -> u64 {
+    symbols
+        .iter()
+        .filter(|symbol| is(&symbol.name))
+        .map(|symbol| symbol.size)
+        .sum()
+}
+
+/// What the image may take. The vendor's libraries for the ESP32-C6 are 80 KB bigger than those for the
+/// ESP32-C3; where nobody has measured, only the slot is a limit.
+fn image_budget(chip: &str) -> Budget {
+    let (goal, limit) = match chip {
+        "esp32c3" => (700_000, 830_000),
+        "esp32c6" => (780_000, 910_000),
+        _ => (u64::from(SLOT_SIZE), u64::from(SLOT_SIZE)),
+    };
+    Budget::Toward { goal, limit }
+}
+
+/// The numbers that are held.
+fn lines(file: &object::File<'_>, symbols: &[Symbol], app: u64, chip: &str) -> Vec<Line> {
+    let section = |names: &[&str]| -> u64 {
+        file.sections()
+            .filter(|section| section.name().is_ok_and(|name| names.contains(&name)))
+            .map(|section| section.size())
+            .sum()
+    };
+    let heap = sum(symbols, |name| {
+        name.ends_with("::HEAP") && name.contains("start::run")
+    });
+    let heap_beyond = section(&[".dram2_uninit"]);
+    let future = sum(symbols, |name| name.ends_with("::device::POOL"));
+    let memory = sum(symbols, |name| name.ends_with("memory::MEMORY"));
+    let data = section(&[".data", ".data.wifi", ".bss", ".noinit"]);
+    let code = section(&[".trap", ".rwtext", ".rwtext.wifi"]);
+    let line = |what, key, bytes, budget| Line {
+        what,
+        key,
+        bytes,
+        budget,
+    };
+    vec![
+        line("app image", "image", app, image_budget(chip)),
+        line(
+            "top future with its buffers",
+            "device",
+            future + memory,
+            Budget::Toward {
+                goal: 48 * 1024,
+                limit: 60 * 1024,
+            },
+        ),
+        line("  the future itself", "future", future, Budget::None),
+        line("  buffers of the framework", "memory", memory, Budget::None),
+        line(
+            "static RAM without the heap",
+            "static",
+            data.saturating_sub(heap - heap_beyond.min(heap)),
+            Budget::None,
+        ),
+        line("code that runs from RAM", "ramcode", code, Budget::None),
+        line(
+            "main stack: room",
+            "stack",
+            section(&[".stack"]),
+            Budget::Least(STACK),
+        ),
+        line("heap, for the radio alone", "heap", heap, Budget::None),
+        line(
+            "heap free after joining",
+            "free",
+            heap.saturating_sub(RADIO_HEAP),
+            Budget::Least(64 * 1024),
+        ),
+    ]
+}
+
+/// Prints the report; whether every budget holds.
+pub(crate) fn report(elf: &str, app: &str, chip: &str, sizes: &str) -> Result<bool, Refusal> {
+    let bytes = read(elf)?;
+    let file = object::File::parse(&*bytes).map_err(|error| format!("{elf}: {error}"))?;
+    let symbols = symbols(&file);
+    let app = read(app)?.len() as u64;
+    let last = String::from_utf8(read(sizes)?).map_err(|_| format!("{sizes}: no text"))?;
+
+    println!("{chip}: bytes, budget, difference to the last release\n");
+    let mut held = true;
+    for line in lines(&file, &symbols, app, chip) {
+        let (budget, holds, reached) = match line.budget {
+            Budget::Toward { goal, limit } => {
+                let bytes = line.bytes;
+                (
+                    format!("at most {limit}"),
+                    bytes <= limit,
+                    (bytes > goal).then_some(goal),
+                )
+            }
+            Budget::Least(least) => (format!("at least {least}"), line.bytes >= least, None),
+            Budget::None => (String::new(), true, None),
+        };
+        let difference = last_release(&last, chip, line.key).map_or("new".to_owned(), |last| {
+            format!("{:+}", line.bytes.cast_signed() - last.cast_signed())
+        });
+        let verdict = match (holds, reached) {
+            (false, _) => "  EXCEEDED".to_owned(),
+            (true, Some(goal)) => format!("  not yet at the goal of {goal}"),
+            (true, None) => String::new(),
+        };
+        println!(
+            "{:<30}{:>9}  {budget:<18}{difference:>9}{verdict}",
+            line.what, line.bytes
+        );
+        held &= holds;
+    }
+    println!("\nin the image, by crate (what a future runs counts where the future was made)\n");
+    for (name, size) in by_crate(&symbols).into_iter().take(CRATES) {
+        println!("{name:<30}{size:>9}");
+    }
+    if !held {
+        eprintln!("bluebell-image: a budget is exceeded: see the lines marked EXCEEDED");
+    }
+    Ok(held)
+}
+
+/// A number of the last release: lines of `chip key bytes`.
+fn last_release(text: &str, chip: &str, key: &str) -> Option<u64> {
+    text.lines().find_map(|line| {
+        let mut words = line.split_whitespace();
+        (words.next() == Some(chip) && words.next() == Some(key)).then_some(())?;
+        words.next()?.parse().ok()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::last_release;
+
+    #[test]
+    fn the_last_release_is_found_by_chip_and_number() {
+        let text = "# chip number bytes\nesp32c3 image 700\nesp32c6 image 710\n";
+        assert_eq!(last_release(text, "esp32c6", "image"), Some(710));
+        assert_eq!(last_release(text, "esp32c6", "stack"), None);
+        assert_eq!(last_release(text, "esp32", "image"), None);
+    }
+}
