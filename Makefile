@@ -5,7 +5,7 @@ CHIP ?= esp32c3
 
 export APP CHIP CONFIG PROVISION PORT
 
-.PHONY: run test qemu counts build flash erase monitor clean
+.PHONY: run web test qemu counts build flash erase monitor clean
 
 run: ## build APP for this machine and boot it
 	cargo run --release --quiet --package $(APP) -- $(ARGS)
@@ -18,6 +18,9 @@ qemu: ## build APP for the emulated machine and boot it; Ctrl-A X ends it [CONFI
 
 counts: ## what the framework's steps cost, into boards/qemu/counts.txt
 	BLUEBELL_COUNTS=write cargo test --package bluebell-qemu --test whole counts
+
+web: ## make the portal's page from its sources (needs Node)
+	cd web && npm ci --silent --ignore-scripts && npm run --silent build
 
 build: ## firmware of APP for CHIP into build/ [CONFIG=file.toml] [PROVISION=wifi.json]
 	bash boards/esp/make build

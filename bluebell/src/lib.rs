@@ -33,6 +33,8 @@ pub mod mqtt;
 pub mod portal;
 pub mod prelude;
 pub mod provision;
+#[cfg(feature = "qr")]
+pub mod qr;
 pub mod sntp;
 pub mod storage;
 pub mod wifi;

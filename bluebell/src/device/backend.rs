@@ -1,19 +1,22 @@
 //! The portal's other side: it asks, Wi-Fi answers. Neither knows the other; they meet here.
 
+use core::fmt;
 use core::net::SocketAddr;
 
 use super::Shared;
+use super::parts::Values;
 use crate::portal::{Backend, File};
 use crate::wifi::{Password, Sighting, Ssid, Submission};
 
 /// What the portal sees of the device.
-pub(super) struct PortalBackend<'d> {
+pub(super) struct PortalBackend<'d, 'p> {
     pub(super) shared: &'d Shared<'d>,
     pub(super) files: &'static [File],
+    pub(super) values: &'p dyn Values,
     pub(super) address: SocketAddr,
 }
 
-impl Backend for PortalBackend<'_> {
+impl Backend for PortalBackend<'_, '_> {
     fn name(&self) -> &str {
         &self.shared.config.device.name
     }
@@ -48,5 +51,9 @@ impl Backend for PortalBackend<'_> {
 
     fn files(&self) -> &[File] {
         self.files
+    }
+
+    fn value(&self, name: &str, json: &mut dyn fmt::Write) -> Option<fmt::Result> {
+        self.values.value(name, json)
     }
 }

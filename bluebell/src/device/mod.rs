@@ -22,7 +22,7 @@ mod run;
 pub use boot::{CONFIG, NEW_CONFIG, WIFI_JSON};
 pub use handle::{Handle, ValueError};
 pub use parts::{
-    End, Expired, Part, Parts, Pressed, Scheduled, Subscription, Task, WentDown, With,
+    End, Expired, Part, Parts, Pressed, Scheduled, Shown, Subscription, Task, WentDown, With,
 };
 
 use core::fmt;
@@ -214,6 +214,16 @@ impl<'b, B: Board, L: Parts> Device<'b, B, L> {
         F: AsyncFn(Press, Handle<'_>),
     {
         self.with(Pressed { button, callback })
+    }
+
+    /// Serves the value `name` (letters, digits, hyphens; at most 32 bytes) at `/app/<name>`, for pages
+    /// of the application's `www/`: `write` writes it as JSON, at most 500 bytes, each time it is asked
+    /// for. It may be called twice for one request, once to measure.
+    pub fn value<F>(self, name: &'static str, write: F) -> Device<'b, B, With<Shown<F>, L>>
+    where
+        F: Fn(&mut dyn fmt::Write) -> fmt::Result,
+    {
+        self.with(Shown { name, write })
     }
 
     /// Calls `callback` each time that `button` goes down.

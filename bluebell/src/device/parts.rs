@@ -4,6 +4,8 @@
 //! rest. The list is built by [`Device`](super::Device)'s methods and walked with `join`: no
 //! allocation, no dynamic dispatch.
 
+use core::fmt;
+
 use drivers::{Button, Countdown, Press};
 use embassy_futures::join::join;
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
@@ -25,6 +27,9 @@ pub trait Parts {
     /// Hands a message to every subscription whose filter matches.
     async fn deliver(&self, message: &Message<'_>, device: Handle<'_>);
 
+    /// Writes the value `name` as JSON; `None` when no part has it.
+    fn value(&self, name: &str, json: &mut dyn fmt::Write) -> Option<fmt::Result>;
+
     /// Runs jobs, buttons and tasks; pending for ever.
     async fn run(&self, device: Handle<'_>);
 }
@@ -39,6 +44,11 @@ pub trait Part {
     /// Takes a message; called for every message, so a part looks whether it is meant.
     async fn deliver(&self, _message: &Message<'_>, _device: Handle<'_>) {}
 
+    /// Writes the value `name` as JSON, if this part has it.
+    fn value(&self, _name: &str, _json: &mut dyn fmt::Write) -> Option<fmt::Result> {
+        None
+    }
+
     /// What this part does by itself.
     async fn run(&self, _device: Handle<'_>) {}
 }
@@ -49,6 +59,10 @@ pub struct End;
 
 impl Parts for End {
     fn subscriptions(&self, _visit: &mut dyn FnMut(&'static str, QoS)) {}
+
+    fn value(&self, _name: &str, _json: &mut dyn fmt::Write) -> Option<fmt::Result> {
+        None
+    }
 
     async fn deliver(&self, _message: &Message<'_>, _device: Handle<'_>) {}
 
@@ -67,6 +81,13 @@ impl<P: Part, L: Parts> Parts for With<P, L> {
         self.rest.subscriptions(visit);
         if let Some((filter, qos)) = self.part.subscription() {
             visit(filter, qos);
+        }
+    }
+
+    fn value(&self, name: &str, json: &mut dyn fmt::Write) -> Option<fmt::Result> {
+        match self.part.value(name, json) {
+            Some(written) => Some(written),
+            None => self.rest.value(name, json),
         }
     }
 
@@ -215,6 +236,34 @@ pub struct Task<F> {
 impl<F: AsyncFn(Handle<'_>)> Part for Task<F> {
     async fn run(&self, device: Handle<'_>) {
         (self.task)(device).await;
+    }
+}
+
+/// A value of the application, written as JSON whenever somebody asks for it.
+#[derive(Debug)]
+pub struct Shown<F> {
+    pub(super) name: &'static str,
+    pub(super) write: F,
+}
+
+impl<F: Fn(&mut dyn fmt::Write) -> fmt::Result> Part for Shown<F> {
+    fn value(&self, name: &str, json: &mut dyn fmt::Write) -> Option<fmt::Result> {
+        (name == self.name).then(|| (self.write)(json))
+    }
+}
+
+/// The values of a list, for the portal.
+pub(super) trait Values {
+    /// Writes the value `name` as JSON; `None` when there is none.
+    fn value(&self, name: &str, json: &mut dyn fmt::Write) -> Option<fmt::Result>;
+}
+
+/// The values of a list of parts.
+pub(super) struct ValuesOf<'l, L>(pub(super) &'l L);
+
+impl<L: Parts> Values for ValuesOf<'_, L> {
+    fn value(&self, name: &str, json: &mut dyn fmt::Write) -> Option<fmt::Result> {
+        self.0.value(name, json)
     }
 }
 

@@ -14,7 +14,7 @@ use embedded_io_async::Write;
 use super::backend::PortalBackend;
 use super::boot::Boot;
 use super::console::ConsoleBackend;
-use super::parts::Filters;
+use super::parts::{Filters, Values, ValuesOf};
 use super::{Device, Handle, Memory, Message, Parts, Shared, reset};
 use crate::board::{Board, Hardware, OwnServers, PortalServices, Radio, Status, System};
 use crate::clock::{Clock, Timezone, UnixTime};
@@ -129,6 +129,10 @@ impl<'b, B: Board, L: Parts> Device<'b, B, L> {
             booted,
             callback_limit,
         };
+        let pages = Pages {
+            files: app.files,
+            values: &ValuesOf(&parts),
+        };
         let services = Services {
             shared: &shared,
             system,
@@ -151,7 +155,7 @@ impl<'b, B: Board, L: Parts> Device<'b, B, L> {
         let on = join5(
             join3(
                 wifi.run(&mut radio, &settings, &networks, &log, system),
-                services.portal(&portal, portal_services, app.files, portal_memory, &console),
+                services.portal(&portal, portal_services, pages, portal_memory, &console),
                 services.print(&console),
             ),
             services.mqtt(&station, own_servers, &parts),
@@ -197,6 +201,13 @@ async fn open_vault<'b>(store: &Store<'_>, system: &'b dyn System, log: &Log<'_>
     }
 }
 
+/// What the application's own pages are made of.
+#[derive(Clone, Copy)]
+struct Pages<'p> {
+    files: &'static [File],
+    values: &'p dyn Values,
+}
+
 /// What goes on beside the application.
 struct Services<'d> {
     shared: &'d Shared<'d>,
@@ -222,13 +233,14 @@ impl Services<'_> {
         &self,
         stack: &S,
         services: PortalServices,
-        files: &'static [File],
+        pages: Pages<'_>,
         memory: &mut impl Seating,
         console: &Console<W>,
     ) {
         let backend = PortalBackend {
             shared: self.shared,
-            files,
+            files: pages.files,
+            values: pages.values,
             address: services.address,
         };
         let log = self.shared.log;
@@ -262,8 +274,23 @@ impl Services<'_> {
                 self.password.reveal(),
             ),
         );
+        let mut console = console.pieces();
         // A console that is away has nobody to tell.
-        let _ = console.pieces().write_all(text.as_bytes()).await;
+        let _ = console.write_all(text.as_bytes()).await;
+        #[cfg(feature = "qr")]
+        {
+            let mut buffer = crate::qr::buffer();
+            let (ssid, password) = (self.ssid.as_str(), self.password.reveal());
+            let Some(code) = crate::qr::Code::new(ssid, password, &mut buffer) else {
+                return;
+            };
+            for row in 0..code.rows() {
+                let mut line = heapless::String::<{ crate::qr::Code::ROW }>::new();
+                let _ = code.write_row(row, &mut line);
+                let _ = console.write_all(line.as_bytes()).await;
+            }
+            let _ = console.write_all(b"\r\n").await;
+        }
     }
 
     /// Talks to the broker while there is a network.

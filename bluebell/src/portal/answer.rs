@@ -9,10 +9,12 @@ use core::net::IpAddr;
 use embassy_time::Instant;
 
 use super::Backend;
+use super::captive::Probe;
 use super::file::File;
 use super::form::{ConnectForm, FormError, connect_form};
 use super::limit::SubmissionLimit;
-use super::pages::{self, PAGE, PAGE_POLICY, PLAIN_POLICY, Pieces};
+use super::pages::{self, PAGE, PAGE_POLICY, Pieces};
+use super::plain;
 use super::router::{Plan, Route};
 use super::text::{Count, Json};
 use crate::wifi::SubmissionState;
@@ -105,7 +107,10 @@ pub(super) fn begin(
             let header = format_args!("Allow: {allowed}\r\n");
             answer.status = writer.error(405, &reason, &header)?;
         }
-        (Route::Elsewhere, _) => {
+        (Route::Probe(probe), _) if is_online(backend) => {
+            answer.status = writer.satisfied(probe)?;
+        }
+        (Route::Elsewhere | Route::Probe(_), _) => {
             let address = backend.address();
             // An access point has an IPv4 address; writing the others would cost 2 KB of flash.
             answer.status = match (address.ip(), address.port()) {
@@ -140,11 +145,12 @@ pub(super) fn begin(
         }
         (Route::Rescan, _) => {
             answer.status = 202;
-            let (kind, text) = match plan.json {
-                true => (JSON, "{}"),
-                false => (HTML, pages::RESCAN_HTML),
-            };
-            writer.short(202, kind, &NO_STORE, &|out| out.write_str(text))?;
+            match plan.json {
+                true => writer.short(202, JSON, &NO_STORE, &|out| out.write_str("{}"))?,
+                false => writer.short(202, HTML, &NO_STORE, &|out| {
+                    plain::rescan(plan.language, out)
+                })?,
+            }
         }
         (Route::Networks, _) => {
             writer.pieces(JSON, &NO_STORE)?;
@@ -153,9 +159,9 @@ pub(super) fn begin(
         (Route::Plain, _) => {
             let submission = backend.submission();
             answer.shows_online = matches!(submission.state, SubmissionState::Online(_));
-            let policy = format_args!("{NO_STORE}Content-Security-Policy: {PLAIN_POLICY}\r\n");
+            let policy = format_args!("{NO_STORE}Content-Security-Policy: {}\r\n", plain::POLICY);
             writer.pieces(HTML, &policy)?;
-            answer.rest = Rest::Pieces(Pieces::Plain(submission));
+            answer.rest = Rest::Pieces(Pieces::Plain(submission, plan.language));
         }
         (Route::Value(name), _) => match backend.value(name, &mut Count::default()) {
             None => answer.status = writer.error(404, &"there is no such value", &"")?,
@@ -180,6 +186,11 @@ pub(super) fn begin(
     Ok(answer)
 }
 
+/// Whether what was submitted last has been joined.
+fn is_online(backend: &dyn Backend) -> bool {
+    matches!(backend.submission().state, SubmissionState::Online(_))
+}
+
 const JSON: &str = "application/json";
 const HTML: &str = "text/html; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -196,6 +207,7 @@ impl Writer<'_> {
         let words = match status {
             200 => "OK",
             202 => "Accepted",
+            204 => "No Content",
             302 => "Found",
             303 => "See Other",
             304 => "Not Modified",
@@ -270,6 +282,23 @@ impl Writer<'_> {
             false => self.short(status, TEXT, &headers, &|out| writeln!(out, "{reason}"))?,
         }
         Ok(status)
+    }
+
+    /// What a system wants to hear that asks whether it is online. NetworkManager takes the header for
+    /// an answer, the others pass over it.
+    fn satisfied(&mut self, probe: &Probe) -> Result<u16, fmt::Error> {
+        let headers = format_args!("{NO_STORE}X-NetworkManager-Status: online\r\n");
+        match probe.body {
+            None => {
+                self.head(204, &format_args!("{headers}\r\n"))?;
+                Ok(204)
+            }
+            Some(body) => {
+                let kind = if body.starts_with('<') { HTML } else { TEXT };
+                self.short(200, kind, &headers, &|out| out.write_str(body))?;
+                Ok(200)
+            }
+        }
     }
 
     fn redirect(&mut self, status: u16, to: &dyn Display) -> Result<u16, fmt::Error> {

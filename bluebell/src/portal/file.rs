@@ -43,29 +43,41 @@ pub const fn etag(bytes: &[u8]) -> [u8; 16] {
 
 /// The media type of a file, by the ending of its path; bytes without a meaning when it is unknown.
 #[must_use]
-pub fn content_type(path: &str) -> &'static str {
-    let ending = path.rsplit_once('.').map_or("", |(_, ending)| ending);
-    const TYPES: [(&str, &str); 15] = [
-        ("html", "text/html; charset=utf-8"),
-        ("htm", "text/html; charset=utf-8"),
-        ("css", "text/css; charset=utf-8"),
-        ("js", "text/javascript; charset=utf-8"),
-        ("json", "application/json"),
-        ("svg", "image/svg+xml"),
-        ("png", "image/png"),
-        ("jpg", "image/jpeg"),
-        ("jpeg", "image/jpeg"),
-        ("ico", "image/x-icon"),
-        ("txt", "text/plain; charset=utf-8"),
-        ("wasm", "application/wasm"),
-        ("pdf", "application/pdf"),
-        ("woff2", "font/woff2"),
-        ("webmanifest", "application/manifest+json"),
+pub const fn content_type(path: &str) -> &'static str {
+    const TYPES: [(&[u8], &str); 15] = [
+        (b"html", "text/html; charset=utf-8"),
+        (b"htm", "text/html; charset=utf-8"),
+        (b"css", "text/css; charset=utf-8"),
+        (b"js", "text/javascript; charset=utf-8"),
+        (b"json", "application/json"),
+        (b"svg", "image/svg+xml"),
+        (b"png", "image/png"),
+        (b"jpg", "image/jpeg"),
+        (b"jpeg", "image/jpeg"),
+        (b"ico", "image/x-icon"),
+        (b"txt", "text/plain; charset=utf-8"),
+        (b"wasm", "application/wasm"),
+        (b"pdf", "application/pdf"),
+        (b"woff2", "font/woff2"),
+        (b"webmanifest", "application/manifest+json"),
     ];
-    TYPES
-        .iter()
-        .find(|(known, _)| ending.eq_ignore_ascii_case(known))
-        .map_or("application/octet-stream", |(_, media_type)| media_type)
+    // Iterators are not const yet.
+    let path = path.as_bytes();
+    let mut start = path.len();
+    while start > 0 && path[start - 1] != b'.' && path[start - 1] != b'/' {
+        start -= 1;
+    }
+    if start > 0 && path[start - 1] == b'.' {
+        let (_, ending) = path.split_at(start);
+        let mut index = 0;
+        while index < TYPES.len() {
+            if ending.eq_ignore_ascii_case(TYPES[index].0) {
+                return TYPES[index].1;
+            }
+            index += 1;
+        }
+    }
+    "application/octet-stream"
 }
 
 #[cfg(test)]
@@ -81,6 +93,8 @@ mod tests {
             ("photo.jpg", "image/jpeg"),
             ("a.tar.gz", "application/octet-stream"),
             ("LICENSE", "application/octet-stream"),
+            ("html", "application/octet-stream"),
+            ("a.html/b", "application/octet-stream"),
         ] {
             assert_eq!(content_type(path), expected, "{path}");
         }

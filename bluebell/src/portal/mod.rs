@@ -12,6 +12,7 @@
 //! core library, no more than picoserve alone.
 
 mod answer;
+mod captive;
 mod connection;
 mod dhcp;
 mod dns;
@@ -20,6 +21,7 @@ mod form;
 mod limit;
 mod output;
 mod pages;
+mod plain;
 mod request;
 mod router;
 mod seating;

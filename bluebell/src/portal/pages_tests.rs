@@ -86,13 +86,15 @@ fn the_longest_names_fit_in_every_page() {
     for character in ['\u{1}', '"', '&', '\n', 'a'] {
         let backend = worst(9, character);
         let ssid = Some(backend.0.borrow()[0].ssid.clone());
-        let plain = states.map(|state| {
-            Pieces::Plain(Submission {
-                state,
-                ssid: ssid.clone(),
+        let plain = [Language::English, Language::Bokmal].map(|language| {
+            states.map(|state| {
+                let ssid = ssid.clone();
+                Pieces::Plain(Submission { state, ssid }, language)
             })
         });
-        for pieces in [Pieces::Networks].iter().chain(&plain) {
+        for pieces in [Pieces::Networks].iter().chain(plain.as_flattened()) {
+            let empty = Networks(RefCell::default());
+            let _ = body(pieces, &empty, true);
             let (whole, _) = body(pieces, &backend, false);
             let (chunks, fillings) = body(pieces, &backend, true);
             assert!(fillings > 1);
@@ -181,19 +183,52 @@ fn base64(bytes: &[u8]) -> String {
     text
 }
 
+/// The text between the first `<tag>` and its end.
+fn inside<'t>(text: &'t str, tag: &str) -> &'t str {
+    let (_, rest) = text.split_once(&std::format!("<{tag}>")).unwrap();
+    rest.split_once(&std::format!("</{tag}>")).unwrap().0
+}
+
 #[test]
-fn the_policy_names_the_pages_own_script() {
+fn the_policies_name_the_pages_own_script_and_styles() {
     let page = core::str::from_utf8(PAGE.bytes).unwrap();
-    let script = page
-        .split("<script>")
-        .nth(1)
-        .unwrap()
-        .split("</script>")
-        .next()
-        .unwrap();
-    let hash = base64(&Sha256::digest(script.as_bytes()));
-    assert!(
-        PAGE_POLICY.contains(&std::format!("'sha256-{hash}'")),
-        "the hash is {hash}"
-    );
+    let pieces = Pieces::Plain(Submission::default(), Language::English);
+    let (plain, _) = body(&pieces, &worst(1, 'a'), false);
+    let plain = core::str::from_utf8(&plain).unwrap();
+    for (policy, name, text) in [
+        (PAGE_POLICY, "script-src", inside(page, "script")),
+        (PAGE_POLICY, "style-src", inside(page, "style")),
+        (plain::POLICY, "style-src", inside(plain, "style")),
+    ] {
+        let hash = base64(&Sha256::digest(text.as_bytes()));
+        assert!(
+            policy.contains(&std::format!("{name} 'sha256-{hash}'")),
+            "{name} {hash} is not in {policy}"
+        );
+    }
+}
+
+#[test]
+fn a_first_visit_stays_in_its_budget() {
+    assert!(PAGE.gzip.is_some_and(|bytes| bytes.len() <= 8 * 1024));
+}
+
+#[test]
+fn the_plain_page_speaks_the_language_that_is_asked_for() {
+    for (language, tag, title) in [
+        (
+            Language::English,
+            "<html lang=\"en\">",
+            "Put your device on Wi-Fi",
+        ),
+        (
+            Language::Bokmal,
+            "<html lang=\"nb\">",
+            "Koble enheten til Wi-Fi",
+        ),
+    ] {
+        let pieces = Pieces::Plain(Submission::default(), language);
+        let text = std::string::String::from_utf8(body(&pieces, &worst(1, 'a'), false).0).unwrap();
+        assert!(text.contains(tag) && text.contains(title), "{text}");
+    }
 }

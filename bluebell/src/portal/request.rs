@@ -67,6 +67,29 @@ pub(super) enum Content {
     Other,
 }
 
+/// The languages of the page for browsers without scripts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Language {
+    English,
+    Bokmal,
+}
+
+impl Language {
+    /// The first language of an `Accept-Language` that the page speaks. The order is taken as the
+    /// browser's preference, as every browser sends it.
+    fn preferred(value: &[u8]) -> Option<Self> {
+        list(value).find_map(|(tag, _)| {
+            let primary = tag.split(|byte| *byte == b'-').next().unwrap_or_default();
+            let is = |known: &[u8]| primary.eq_ignore_ascii_case(known);
+            if is(b"nb") || is(b"no") || is(b"nn") {
+                Some(Self::Bokmal)
+            } else {
+                is(b"en").then_some(Self::English)
+            }
+        })
+    }
+}
+
 /// What the portal wants to know of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Head<'b> {
@@ -81,6 +104,7 @@ pub(super) struct Head<'b> {
     pub(super) content: Content,
     pub(super) accepts_json: bool,
     pub(super) accepts_gzip: bool,
+    pub(super) language: Language,
     pub(super) expects_continue: bool,
     pub(super) origin: Option<&'b [u8]>,
     pub(super) if_none_match: Option<&'b [u8]>,
@@ -241,6 +265,7 @@ fn read<'b>(request: &httparse::Request<'_, 'b>) -> Result<Head<'b>, Refusal> {
         content: Content::Unsaid,
         accepts_json: false,
         accepts_gzip: false,
+        language: Language::English,
         expects_continue: false,
         origin: None,
         if_none_match: None,
@@ -272,6 +297,8 @@ fn read<'b>(request: &httparse::Request<'_, 'b>) -> Result<Head<'b>, Refusal> {
             head.accepts_json |= accepts(value, b"application/json");
         } else if is("accept-encoding") {
             head.accepts_gzip |= accepts(value, b"gzip");
+        } else if is("accept-language") {
+            head.language = Language::preferred(value).unwrap_or(Language::English);
         } else if is("expect") {
             head.expects_continue |= value.eq_ignore_ascii_case(b"100-continue");
         } else if is("origin") {

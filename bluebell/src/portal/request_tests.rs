@@ -253,3 +253,18 @@ proptest! {
         let _ = empty_lines(&bytes);
     }
 }
+
+#[test]
+fn the_first_language_that_the_page_speaks_is_taken() {
+    for (value, expected) in [
+        ("nb-NO,nb;q=0.9,en;q=0.8", Language::Bokmal),
+        ("en-GB,en;q=0.9,nb;q=0.8", Language::English),
+        ("de-DE,de;q=0.9,no;q=0.8,en;q=0.7", Language::Bokmal),
+        ("NN", Language::Bokmal),
+        ("nbsp, *;q=0.1", Language::English),
+        ("", Language::English),
+    ] {
+        let text = std::format!("GET / HTTP/1.1\r\nHost: a\r\nAccept-Language: {value}\r\n\r\n");
+        assert_eq!(head(&text).language, expected, "{value}");
+    }
+}

@@ -5,9 +5,10 @@
 
 use heapless::String;
 
+use super::captive::{self, Probe};
 use super::file::File;
 use super::form::{DecodeError, Plus, decode};
-use super::request::{Authority, Content, Head, Length, Method, Refusal};
+use super::request::{Authority, Content, Head, Language, Length, Method, Refusal};
 
 /// The longest body that is read; longer ones get 413.
 pub(super) const BODY: usize = 1024;
@@ -38,6 +39,8 @@ pub(super) enum Route {
     Value(String<32>),
     /// To the portal, from another host name.
     Elsewhere,
+    /// To the portal, or to what satisfies a system that asks whether it is online.
+    Probe(&'static Probe),
     /// To an error.
     Refused(Refusal),
     /// To 405, with what is allowed.
@@ -56,6 +59,7 @@ pub(super) struct Plan {
     pub(super) keep_alive: bool,
     pub(super) json: bool,
     pub(super) gzip: bool,
+    pub(super) language: Language,
     /// How many bytes of body are to be read first, at most [`BODY`].
     pub(super) body: usize,
     pub(super) expects_continue: bool,
@@ -74,6 +78,7 @@ impl Plan {
             keep_alive: false,
             json: false,
             gzip: false,
+            language: Language::English,
             body: 0,
             expects_continue: false,
             unchanged: false,
@@ -95,6 +100,7 @@ pub(super) fn route(head: &Head<'_>, site: &Site<'_>, page: &File) -> Plan {
         keep_alive: head.keep_alive,
         json: head.accepts_json,
         gzip: head.accepts_gzip,
+        language: head.language,
         body: 0,
         expects_continue: head.expects_continue,
         unchanged: false,
@@ -144,7 +150,10 @@ fn decide(head: &Head<'_>, site: &Site<'_>, own_host: bool) -> Route {
     let reads = matches!(head.method, Method::Get | Method::Head);
     if !own_host {
         return match reads {
-            true => Route::Elsewhere,
+            true => head
+                .authority
+                .and_then(|authority| captive::find(authority.host, head.path))
+                .map_or(Route::Elsewhere, Route::Probe),
             false => refused(403, "this host is not the device: use its address"),
         };
     }

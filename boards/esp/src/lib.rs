@@ -41,4 +41,4 @@ pub use self::{
 // For what `main!` makes.
 #[cfg(target_os = "none")]
 #[doc(hidden)]
-pub use {bluebell, embassy_executor, esp_bootloader_esp_idf};
+pub use {bluebell, bluebell_pack::www, embassy_executor, esp_bootloader_esp_idf};

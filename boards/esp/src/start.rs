@@ -219,7 +219,7 @@ macro_rules! main {
                     name: env!("CARGO_PKG_NAME"),
                     config: CONFIG,
                     source: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/main.rs")),
-                    files: &[],
+                    files: $crate::www!($crate::bluebell),
                 };
                 $crate::run(app, device)
             }

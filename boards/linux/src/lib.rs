@@ -38,10 +38,12 @@ pub use self::status::{AccessPointStatus, MqttState, Observer, Status, WifiState
 
 #[doc(hidden)]
 pub use bluebell;
+#[doc(hidden)]
+pub use bluebell_pack::www;
 
 /// The `main` of an application: `board::main!(async |board, device| …)`.
 ///
-/// The application's `config.toml` and `src/main.rs` are compiled in.
+/// The application's `config.toml` and `src/main.rs` are compiled in, and the files of its `www/`.
 #[macro_export]
 macro_rules! main {
     ($application:expr) => {
@@ -50,7 +52,7 @@ macro_rules! main {
                 name: env!("CARGO_PKG_NAME"),
                 config: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/config.toml")),
                 source: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/main.rs")),
-                files: &[],
+                files: $crate::www!($crate::bluebell),
             };
             $crate::run_application(app, env!("CARGO_PKG_VERSION"), $application)
         }

@@ -8,6 +8,7 @@ board::main!(async |board, device| {
     let button = Button::new(board.pins.gpio0.input());
     let display = Tm1637::new(board.pins.gpio4.open_drain(), board.pins.gpio5.open_drain());
     let silence = Countdown::new(secs(5));
+    display.text("----").await;
 
     let report = async |device: Handle<'_>| {
         let state = if relay.is_on() { "ON" } else { "OFF" };

@@ -70,6 +70,7 @@ fn router(parts: Parts) -> Router {
         .route("/", get(page))
         .route("/api/state", get(state::state))
         .route("/api/log", get(state::log))
+        .route("/api/access-point.svg", get(state::access_point))
         .route("/api/events", get(events::events))
         .route("/api/air", post(requests::air))
         .route("/api/pins/{number}", post(requests::pins))
@@ -87,7 +88,7 @@ async fn page() -> impl IntoResponse {
         (
             header::CONTENT_SECURITY_POLICY,
             "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
-             connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; \
+             connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; \
              frame-ancestors 'none'",
         ),
         (header::CACHE_CONTROL, "no-cache"),

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::header;
-use axum::response::IntoResponse;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bluebell::qr;
 use serde::Serialize;
 
-use super::Parts;
+use super::{Parts, Refusal};
 use crate::pins::PinState;
 use crate::status::{AccessPointStatus, MqttState, WifiStatus};
 
@@ -71,4 +72,29 @@ pub(super) async fn log(State(parts): State<Arc<Parts>>) -> impl IntoResponse {
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     ];
     (headers, parts.terminal.kept())
+}
+
+/// The access point as a QR code for a phone.
+pub(super) async fn access_point(State(parts): State<Arc<Parts>>) -> Result<Response, Refusal> {
+    let point = parts.now().access_point;
+    let mut picture = String::new();
+    let mut buffer = qr::buffer();
+    point
+        .ssid
+        .as_deref()
+        .and_then(|ssid| {
+            let password = point.password.as_deref().unwrap_or_default();
+            qr::Code::new(ssid, password, &mut buffer)
+        })
+        .and_then(|code| code.write_svg(&mut picture).ok())
+        .ok_or_else(|| {
+            let reason = "the device has no access point yet: wait until it has booted";
+            Refusal(StatusCode::NOT_FOUND, reason.into())
+        })?;
+    let headers = [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::CONTENT_TYPE, "image/svg+xml"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    Ok((headers, picture).into_response())
 }
