@@ -10,6 +10,7 @@ use crate::console::Uart;
 const TEST_DEVICE: *mut u32 = 0x10_0000 as *mut u32;
 const PASS: u32 = 0x5555;
 const FAIL: u32 = 0x3333;
+const RESET: u32 = 0x7777;
 /// QEMU's exit status after a panic.
 const PANIC: u32 = 101;
 
@@ -18,9 +19,14 @@ pub(crate) fn power_off() -> ! {
     end(PASS)
 }
 
+/// Starts the machine anew.
+pub(crate) fn restart() -> ! {
+    end(RESET)
+}
+
 fn end(word: u32) -> ! {
     // SAFETY: the device's one register, a word that is always mapped on this machine; writing it ends
-    // the machine.
+    // the machine or starts it anew.
     unsafe { TEST_DEVICE.write_volatile(word) };
     loop {
         riscv::asm::wfi();

@@ -54,4 +54,4 @@ pub use self::{
 // For what `main!` makes.
 #[cfg(target_os = "none")]
 #[doc(hidden)]
-pub use {bluebell, embassy_executor};
+pub use {bluebell, bluebell_pack::www, embassy_executor};

@@ -50,6 +50,10 @@ impl System for Machine {
         self.hardware_address
     }
 
+    fn restart(&self) {
+        crate::exit::restart()
+    }
+
     /// A line on the console, for people and for programs.
     fn status(&self, status: &Status<'_>) {
         let wifi = match status.wifi {

@@ -160,7 +160,7 @@ macro_rules! main {
                     name: env!("CARGO_PKG_NAME"),
                     config: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/config.toml")),
                     source: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/main.rs")),
-                    files: &[],
+                    files: $crate::www!($crate::bluebell),
                 };
                 $crate::run(app, device)
             }
