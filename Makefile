@@ -8,7 +8,7 @@ export APP CHIP CONFIG PROVISION PORT
 .PHONY: run web test qemu counts build flash erase monitor clean
 
 run: ## build APP for this machine and boot it
-	cargo run --release --quiet --package $(APP) -- $(ARGS)
+	cargo run --release --package $(APP) -- $(ARGS)
 
 test: ## everything that must hold, on this machine
 	bash tests/run

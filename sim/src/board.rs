@@ -60,8 +60,8 @@ impl World {
     pub fn new(seed: u64) -> Self {
         let network = Network::new(seed);
         let broker = Broker::new(&network.host(Ipv4Addr::new(10, 0, 0, 1)), BROKER_PORT);
-        // 2026-11-22, 12:00:00 UTC.
-        let time = TimeServer::new(&network.host(Ipv4Addr::new(10, 0, 0, 2)), 1_795_348_800);
+        // 2030-01-01, 00:00:00 UTC: later than any commit that a device could be built from by then.
+        let time = TimeServer::new(&network.host(Ipv4Addr::new(10, 0, 0, 2)), 1_893_456_000);
         Self {
             air: Air::new(),
             network,
