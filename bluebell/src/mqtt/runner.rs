@@ -2,7 +2,6 @@
 
 use core::cell::Cell;
 use core::convert::Infallible;
-use core::fmt;
 use core::future::{Future, pending, poll_fn};
 use core::mem;
 use core::net::{Ipv4Addr, SocketAddr};
@@ -21,7 +20,7 @@ use super::inbox::Inbox;
 use super::reason::{Failure, Reason};
 use super::session::{Outlet, Report, Session, Verdict};
 use super::shared::Shared;
-use super::types::{Settings, State};
+use super::types::{BrokerName, Settings, State};
 use crate::backoff::Backoff;
 use crate::board::System;
 use crate::log::Level;
@@ -83,7 +82,10 @@ pub(super) async fn run<N: TcpConnect + Dns>(
             connection.outage_told.set(true);
             report(
                 Level::Warn,
-                format_args!("no connection to the broker {}: {failure}", Name(settings)),
+                format_args!(
+                    "no connection to the broker {}: {failure}",
+                    BrokerName(settings)
+                ),
             );
         }
         // From start to start: an attempt that hung until its bound has waited already.
@@ -412,7 +414,7 @@ impl<'m> Link<'_, 'm> {
             if self.outage_told.take() {
                 (self.report)(
                     Level::Info,
-                    format_args!("online at the broker {}", Name(self.settings)),
+                    format_args!("online at the broker {}", BrokerName(self.settings)),
                 );
             }
         }
@@ -482,23 +484,6 @@ impl Drop for Lease<'_, '_> {
         let mut shared = self.mqtt.shared.borrow_mut();
         shared.transmit.give_back(mem::take(&mut self.buffer));
         shared.application.wake();
-    }
-}
-
-/// The broker, as the log names it.
-struct Name<'s>(&'s Settings<'s>);
-
-impl fmt::Display for Name<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The library's own words for addresses take 3 KB of flash, most of it for IPv6.
-        match (self.0.host, self.0.own_broker) {
-            ("", Some(SocketAddr::V4(own))) => {
-                let [a, b, c, d] = own.ip().octets();
-                write!(formatter, "{a}.{b}.{c}.{d}:{}", own.port())
-            }
-            ("", _) => formatter.write_str("of the board"),
-            (host, _) => write!(formatter, "{host}:{}", self.0.port),
-        }
     }
 }
 

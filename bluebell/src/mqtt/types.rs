@@ -201,3 +201,20 @@ impl fmt::Debug for Settings<'_> {
             .finish_non_exhaustive()
     }
 }
+
+/// The broker, as the log names it.
+pub(super) struct BrokerName<'s>(pub(super) &'s Settings<'s>);
+
+impl fmt::Display for BrokerName<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The library's own words for addresses take 3 KB of flash, most of it for IPv6.
+        match (self.0.host, self.0.own_broker) {
+            ("", Some(SocketAddr::V4(own))) => {
+                let [a, b, c, d] = own.ip().octets();
+                write!(formatter, "{a}.{b}.{c}.{d}:{}", own.port())
+            }
+            ("", _) => formatter.write_str("of the board"),
+            (host, _) => write!(formatter, "{host}:{}", self.0.port),
+        }
+    }
+}
