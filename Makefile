@@ -3,15 +3,18 @@ APP ?= relay
 ARGS ?=
 CHIP ?= esp32c3
 
-export APP CHIP CONFIG PROVISION PORT
+export APP CHIP CONFIG PROVISION PORT ORIGINAL
 
-.PHONY: run web test qemu counts build flash erase monitor clean
+.PHONY: run web test bench qemu counts build flash erase monitor clean
 
 run: ## build APP for this machine and boot it
 	cargo run --release --package $(APP) -- $(ARGS)
 
 test: ## everything that must hold, on this machine
 	bash tests/run
+
+bench: ## what it costs, beside others, into benches/RESULTS.md [ORIGINAL=path of a checkout]
+	bash benches/run --write benches/RESULTS.md
 
 qemu: ## build APP for the emulated machine and boot it; Ctrl-A X ends it [CONFIG=file.toml]
 	bash boards/qemu/make run

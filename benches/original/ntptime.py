@@ -1,0 +1,5 @@
+"""The machine's clock is right."""
+
+
+def settime():
+    pass
