@@ -16,10 +16,11 @@ const STALLED: Duration = Duration::from_secs(1);
 /// What a seat is doing, and since when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// It waits for a connection.
-    Listening,
+    // First, so that a seat that is made is all zeros, and the memory of a portal no constant in the image.
     /// It is free in a moment.
     Leaving,
+    /// It waits for a connection.
+    Listening,
     /// It reads what the client still sends, so that the answer is not lost.
     Lingering(Instant),
     /// It has answered and waits for the next request.
