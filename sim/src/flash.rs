@@ -109,6 +109,40 @@ impl Flash {
         })))
     }
 
+    /// A chip of so many sectors with the content that [`Flash::packed`] gave; the rest is erased.
+    ///
+    /// # Panics
+    ///
+    /// When it is none, or the chip is too small for it.
+    #[must_use]
+    pub fn from_packed(mut packed: &[u8], sectors: usize) -> Self {
+        let mut image = vec![0xFF; sectors * SECTOR];
+        while let Some((head, rest)) = packed.split_first_chunk::<4>() {
+            let number = usize::from(u16::from_le_bytes([head[0], head[1]]));
+            let length = usize::from(u16::from_le_bytes([head[2], head[3]]));
+            let (bytes, rest) = rest.split_at(length);
+            image[number * SECTOR..][..length].copy_from_slice(bytes);
+            packed = rest;
+        }
+        Self::from_image(image)
+    }
+
+    /// The content without what is erased: for each sector in use its number and its length up to the
+    /// last byte that is written (16 bits each, little endian), and as many bytes.
+    #[must_use]
+    pub fn packed(&self) -> Vec<u8> {
+        let mut packed = Vec::new();
+        for (number, sector) in (0_u16..).zip(self.0.borrow().image.chunks(SECTOR)) {
+            let Some(last) = sector.iter().rposition(|&byte| byte != 0xFF) else {
+                continue;
+            };
+            packed.extend(number.to_le_bytes());
+            packed.extend((last as u16 + 1).to_le_bytes());
+            packed.extend(&sector[..=last]);
+        }
+        packed
+    }
+
     /// A copy of the content.
     #[must_use]
     pub fn image(&self) -> Vec<u8> {
