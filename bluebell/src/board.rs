@@ -17,7 +17,7 @@ use crate::wifi::{AccessPoint, JoinFailure, JoinTarget, Password, Scan, Sighting
 pub trait Board {
     /// The Wi-Fi radio.
     type Radio: Radio;
-    /// The NOR flash that holds store and log: words of 4 bytes, sectors of 4 KiB.
+    /// The NOR flash that holds store, log and outbox: words of 4 bytes, sectors of 4 KiB.
     type Flash: MultiwriteNorFlash;
     /// The station's side of the network: where the broker, the time server and name servers are.
     type Station: TcpConnect + UdpBind + Dns;
@@ -37,7 +37,7 @@ pub struct Hardware<'b, B: Board> {
     pub radio: B::Radio,
     /// The flash, with what lies where in it.
     pub flash: B::Flash,
-    /// Where store and log lie in the flash.
+    /// Where store, log and outbox lie in the flash.
     pub flash_layout: FlashLayout,
     /// The station's network stack.
     pub station: B::Station,
@@ -95,13 +95,15 @@ pub struct Status<'a> {
     pub access_point: (&'a Ssid, &'a Password),
 }
 
-/// Where store and log lie, in bytes from the start of the flash; each a multiple of 4 KiB.
+/// Where store, log and outbox lie, in bytes from the start of the flash; each a multiple of 4 KiB.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FlashLayout {
     /// Settings, credentials and the application's values: at least two sectors.
     pub store: core::ops::Range<u32>,
     /// The log's ring: at least two sectors.
     pub log: core::ops::Range<u32>,
+    /// Messages that wait for the broker: at least two sectors.
+    pub outbox: core::ops::Range<u32>,
 }
 
 /// Which services the framework runs on the access point.

@@ -38,6 +38,8 @@ pub const SOURCE: &str = "//! A test.\nok\nfn main() {}\n";
 pub const BROKER_PORT: u16 = 1883;
 const STORE_SECTORS: u32 = 16;
 const LOG_SECTORS: u32 = 8;
+const OUTBOX_SECTORS: u32 = 8;
+const SECTORS: u32 = STORE_SECTORS + LOG_SECTORS + OUTBOX_SECTORS;
 const SECTOR_BYTES: u32 = SECTOR as u32;
 
 /// A home: the air with its access points, the network behind them, a broker and a time server.
@@ -80,7 +82,7 @@ impl World {
         SimDevice {
             world: self,
             number,
-            flash: Flash::new((STORE_SECTORS + LOG_SECTORS) as usize),
+            flash: Flash::new(SECTORS as usize),
             station: self.network.host(Ipv4Addr::new(10, 0, 1, number)),
             portal: own_network.host(Ipv4Addr::new(192, 168, 4, 1)),
             phone: own_network.host(Ipv4Addr::new(192, 168, 4, 2)),
@@ -194,12 +196,13 @@ impl SimDevice<'_> {
         self.cut.signal(());
     }
 
-    /// Where store and log lie.
+    /// Where store, log and outbox lie.
     #[must_use]
     pub fn layout() -> FlashLayout {
         FlashLayout {
             store: 0..STORE_SECTORS * SECTOR_BYTES,
             log: STORE_SECTORS * SECTOR_BYTES..(STORE_SECTORS + LOG_SECTORS) * SECTOR_BYTES,
+            outbox: (STORE_SECTORS + LOG_SECTORS) * SECTOR_BYTES..SECTORS * SECTOR_BYTES,
         }
     }
 

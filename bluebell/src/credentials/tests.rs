@@ -41,6 +41,7 @@ fn boot<T>(flash: &Flash, seed: u64, what: impl AsyncFnOnce(&Store<'_>, &Vault<'
     let layout = FlashLayout {
         store: 0..3 * SECTOR as u32,
         log: 3 * SECTOR as u32..5 * SECTOR as u32,
+        outbox: 5 * SECTOR as u32..7 * SECTOR as u32,
     };
     let mut memory = StoreMemory::<1024>::new();
     let store = Store::new(&mut memory);
@@ -75,7 +76,7 @@ async fn raw(store: &Store<'_>, key: &Key) -> Vec<u8> {
 
 #[test]
 fn a_secret_is_found_after_a_reboot_and_stands_nowhere_in_clear() {
-    let flash = Flash::new(5);
+    let flash = Flash::new(7);
     let password = b"correct horse battery";
     boot(&flash, 1, async |store, vault| {
         vault
@@ -109,7 +110,7 @@ fn a_secret_is_found_after_a_reboot_and_stands_nowhere_in_clear() {
 
 #[test]
 fn equal_secrets_are_sealed_differently_each_time() {
-    boot(&Flash::new(5), 1, async |store, vault| {
+    boot(&Flash::new(7), 1, async |store, vault| {
         let mut sealed = Vec::new();
         for key in [A, B, A, B] {
             vault
@@ -128,7 +129,7 @@ fn equal_secrets_are_sealed_differently_each_time() {
 
 #[test]
 fn a_secret_that_was_moved_swapped_or_brought_from_elsewhere_is_refused() {
-    let flash = Flash::new(5);
+    let flash = Flash::new(7);
     let stolen = boot(&flash, 1, async |store, vault| {
         vault.put_secret(store, &A, b"home", b"one").await.unwrap();
         vault.put_secret(store, &B, b"work", b"two").await.unwrap();
@@ -155,7 +156,7 @@ fn a_secret_that_was_moved_swapped_or_brought_from_elsewhere_is_refused() {
         );
         moved
     });
-    boot(&Flash::new(5), 3, async |store, vault| {
+    boot(&Flash::new(7), 3, async |store, vault| {
         store.put(&A, &stolen).await.unwrap();
         assert_eq!(
             secret(vault, store, &A, b"1x").await,
@@ -166,7 +167,7 @@ fn a_secret_that_was_moved_swapped_or_brought_from_elsewhere_is_refused() {
 
 #[test]
 fn a_secret_that_was_altered_at_any_bit_or_cut_short_is_refused_and_wiped() {
-    boot(&Flash::new(5), 1, async |_, vault| {
+    boot(&Flash::new(7), 1, async |_, vault| {
         let mut sealed = [0; 64];
         let sealed = vault.seal(&A, b"home", b"password", &mut sealed).unwrap();
         for bit in 0..sealed.len() * 8 {
@@ -190,7 +191,7 @@ fn a_secret_that_was_altered_at_any_bit_or_cut_short_is_refused_and_wiped() {
 
 #[test]
 fn what_does_not_fit_is_refused() {
-    boot(&Flash::new(5), 1, async |store, vault| {
+    boot(&Flash::new(7), 1, async |store, vault| {
         let most = [7; SECRET_MOST];
         vault.put_secret(store, &A, b"", &most).await.unwrap();
         assert_eq!(secret(vault, store, &A, b"").await, Ok(Some(most.to_vec())));
@@ -207,19 +208,19 @@ fn what_does_not_fit_is_refused() {
 
 #[test]
 fn derived_bytes_stay_the_same_for_a_device_and_differ_for_everything_else() {
-    let flash = Flash::new(5);
+    let flash = Flash::new(7);
     let derive =
         |flash: &Flash, seed, purpose| boot(flash, seed, async |_, vault| vault.derive(purpose));
     let one = derive(&flash, 1, "access point");
     assert_eq!(derive(&flash, 2, "access point"), one);
     assert_ne!(derive(&flash, 1, "client id"), one);
-    assert_ne!(derive(&Flash::new(5), 2, "access point"), one);
+    assert_ne!(derive(&Flash::new(7), 2, "access point"), one);
     assert!(!flash.contains(&one));
 }
 
 #[test]
 fn nothing_secret_is_shown_for_debugging() {
-    boot(&Flash::new(5), 1, async |_, vault| {
+    boot(&Flash::new(7), 1, async |_, vault| {
         assert_eq!(std::format!("{vault:?}"), "Vault(***)");
     });
 }
@@ -233,7 +234,7 @@ proptest! {
         associated in proptest::collection::vec(any::<u8>(), 0..64),
         other in proptest::collection::vec(any::<u8>(), 0..64),
     ) {
-        boot(&Flash::new(5), 1, async |store, vault| {
+        boot(&Flash::new(7), 1, async |store, vault| {
             vault.put_secret(store, &A, &associated, &text).await.unwrap();
             assert_eq!(secret(vault, store, &A, &associated).await, Ok(Some(text)));
             if other != associated {

@@ -45,9 +45,11 @@ impl Write for Console {
 
 /// Runs a device that only logs, in virtual time, until `work` is done.
 fn run<T>(flash: &Flash, buffer: usize, work: impl AsyncFnOnce(&Log<'_>, &Store<'_>) -> T) -> T {
+    let outbox = (flash.image().len() - 2 * SECTOR) as u32;
     let layout = FlashLayout {
         store: 0..2 * SECTOR as u32,
-        log: 2 * SECTOR as u32..flash.image().len() as u32,
+        log: 2 * SECTOR as u32..outbox,
+        outbox: outbox..outbox + 2 * SECTOR as u32,
     };
     let mut memory = StoreMemory::<1024>::new();
     let store = Store::new(&mut memory);
@@ -121,7 +123,7 @@ fn a_slow_console_loses_lines_and_says_how_many() {
 
 #[test]
 fn an_error_is_on_flash_at_once_and_other_lines_soon() {
-    let flash = Flash::new(4);
+    let flash = Flash::new(6);
     run(&flash, 1024, async |log, _| {
         Timer::after_millis(10).await;
         log!(log, Info, "app", "an ordinary line");
@@ -145,7 +147,7 @@ fn an_error_is_on_flash_at_once_and_other_lines_soon() {
 
 #[test]
 fn lines_that_flash_could_not_follow_are_counted() {
-    run(&Flash::new(4), 512, async |log, store| {
+    run(&Flash::new(6), 512, async |log, store| {
         Timer::after_millis(1).await;
         for number in 0..100 {
             log!(log, Info, "app", "line {number} with some text to it");
@@ -159,7 +161,7 @@ fn lines_that_flash_could_not_follow_are_counted() {
 
 #[test]
 fn the_log_is_read_back_across_boots_whatever_is_on_flash_yet() {
-    let flash = Flash::new(6);
+    let flash = Flash::new(8);
     let mut written = 0;
     for _ in 0..12 {
         let found = run(&flash, 2048, async |log, store| {
@@ -189,7 +191,7 @@ fn the_log_is_read_back_across_boots_whatever_is_on_flash_yet() {
 
 #[test]
 fn a_log_whose_flash_fails_shows_what_is_in_memory_and_keeps_it_later() {
-    let flash = Flash::new(4);
+    let flash = Flash::new(6);
     run(&flash, 1024, async |log, store| {
         Timer::after_millis(10).await;
         flash.cut_power(0, 0);
@@ -207,7 +209,7 @@ fn a_log_whose_flash_fails_shows_what_is_in_memory_and_keeps_it_later() {
 /// Logs `lines` lines at an interval, and returns what a byte of line costs in bytes programmed and what
 /// 4 KiB of lines cost in erasures, in thousandths.
 fn cost(lines: u32, interval: Duration, clock: bool, text: &str) -> (u64, u64) {
-    let flash = Flash::new(2 + 8);
+    let flash = Flash::new(2 + 8 + 2);
     let mut shown = 0_u64;
     run(&flash, 2048, async |log, store| {
         if clock {
@@ -279,10 +281,11 @@ fn a_line_costs_less_flash_than_its_length_and_4_kib_less_than_an_erasure() {
 
 #[test]
 fn the_futures_of_store_and_log_stay_small() {
-    let flash = Flash::new(4);
+    let flash = Flash::new(6);
     let layout = FlashLayout {
         store: 0..8192,
         log: 8192..16384,
+        outbox: 16384..24576,
     };
     let mut memory = StoreMemory::<1024>::new();
     let store = Store::new(&mut memory);

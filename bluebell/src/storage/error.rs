@@ -83,7 +83,7 @@ impl fmt::Display for Unreadable {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Layout => formatter.write_str(
-                "the flash layout is wrong: give store and log two sectors of 4 KiB each",
+                "the flash layout is wrong: give store, log and outbox two sectors of 4 KiB each",
             ),
             Self::Foreign => {
                 formatter.write_str("the flash holds something else: erase it, or start afresh")
@@ -126,7 +126,9 @@ impl From<Failure> for ReadError {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::BufferTooSmall { needed } => Self::BufferTooSmall { needed },
-            Failure::TooLong { .. } | Failure::Full | Failure::Flash => Self::Flash,
+            Failure::TooLong { .. } | Failure::Full | Failure::Flash | Failure::Withdrawn => {
+                Self::Flash
+            }
         }
     }
 }
@@ -136,7 +138,7 @@ impl From<Failure> for WriteError {
         match failure {
             Failure::TooLong { most } => Self::TooLong { most },
             Failure::Full => Self::Full,
-            Failure::BufferTooSmall { .. } | Failure::Flash => Self::Flash,
+            Failure::BufferTooSmall { .. } | Failure::Flash | Failure::Withdrawn => Self::Flash,
         }
     }
 }

@@ -8,6 +8,7 @@
 use embedded_storage_async::nor_flash::{MultiwriteNorFlash, NorFlash, ReadNorFlash};
 
 use super::Key;
+use super::crc::crc16;
 use super::medium::{Failed, Medium, SECTOR, WORD};
 
 /// The bytes of an item's header.
@@ -31,25 +32,6 @@ pub(super) fn decode_key(data: &[u8]) -> Option<(Key, usize)> {
     let length = usize::from(*data.first()?);
     let key = Key::from_bytes(data.get(1..=length)?)?;
     Some((key, (1 + length).next_multiple_of(WORD)))
-}
-
-/// CRC-16 with polynomial 0x1A2E, reflected, never 0xFFFF.
-pub(super) fn crc16(parts: &[&[u8]]) -> u16 {
-    let mut crc = 0xFFFF_u16;
-    for byte in parts.iter().copied().flatten() {
-        crc ^= u16::from(*byte);
-        for _ in 0..8 {
-            let carry = crc & 1 == 1;
-            crc >>= 1;
-            if carry {
-                crc ^= 0x1A2E;
-            }
-        }
-    }
-    match !crc {
-        0xFFFF => 0xFFFE,
-        crc => crc,
-    }
 }
 
 /// Where the data of one item lies; it may be live, torn or erased.
@@ -100,16 +82,7 @@ impl Item {
         if self.length != skip.saturating_add(value.len() as u32) {
             return Ok(false);
         }
-        let mut chunk = [0; 64];
-        for (index, part) in value.chunks(chunk.len()).enumerate() {
-            let address = self.data() + skip + (index * chunk.len()) as u32;
-            let whole = part.len().next_multiple_of(WORD);
-            medium.read(address, &mut chunk[..whole]).await?;
-            if chunk[..part.len()] != *part {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        medium.holds(self.data() + skip, value).await
     }
 
     /// Marks the item as erased and overwrites its bytes after `skip` with zeros.

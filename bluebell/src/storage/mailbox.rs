@@ -12,7 +12,7 @@ use embassy_futures::yield_now;
 use embassy_sync::waitqueue::{MultiWakerRegistration, WakerRegistration};
 use zeroize::Zeroize;
 
-use super::{Key, LogCursor};
+use super::{Key, LogCursor, Place};
 
 /// How many tasks can wait without waking each other needlessly.
 const WAITING: usize = 8;
@@ -39,6 +39,18 @@ pub(super) enum Request {
     LogAppend { length: usize },
     /// Up to `most` bytes of the log.
     LogRead { cursor: LogCursor, most: usize },
+    /// To have a message wait: the buffer's first `length` bytes, of which `name` are its name.
+    Push {
+        length: usize,
+        name: u16,
+        latest: bool,
+    },
+    /// The first message after this one that waits.
+    NextWaiting { after: u32 },
+    /// A message waits no more.
+    Settle { place: Place },
+    /// No message waits any more.
+    SettleAll,
 }
 
 /// What came of a request; what has many bytes is in the mailbox's buffer.
@@ -54,15 +66,27 @@ pub(super) enum Outcome {
     Key(Key),
     /// The buffer's first so many bytes, and where the log goes on.
     Chunk(usize, LogCursor),
+    /// A message that waits: the buffer's first `length` bytes.
+    Waiting {
+        place: Place,
+        name: usize,
+        length: usize,
+    },
 }
 
 /// Why a request was not carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Failure {
-    BufferTooSmall { needed: usize },
-    TooLong { most: usize },
+    BufferTooSmall {
+        needed: usize,
+    },
+    TooLong {
+        most: usize,
+    },
     Full,
     Flash,
+    /// The client had nothing to ask after all.
+    Withdrawn,
 }
 
 pub(super) type Answer = Result<Outcome, Failure>;

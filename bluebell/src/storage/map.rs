@@ -18,8 +18,8 @@ use super::items::{Items, decode_key, encode_key, scrub};
 use super::medium::{Failed, Medium, SECTOR, WORD};
 use super::{Condition, Key, Unreadable};
 
-/// The version of the format that this framework writes.
-const VERSION: u32 = 1;
+/// The version of the format that this framework writes. Version 1 had no region for an outbox.
+const VERSION: u32 = 2;
 
 /// Says that the region is a store, and of which version.
 const FORMAT: Key = own("!format");
@@ -217,7 +217,8 @@ impl<F: MultiwriteNorFlash> Map<'_, F> {
         self.store(&FORMAT, &format_record(VERSION)).await
     }
 
-    /// Puts the format's record back, should a repair of damaged sectors have cost it.
+    /// Puts the format's record there: should a repair of damaged sectors have cost it, or when the
+    /// image was of an older version and all that this one adds is in place.
     pub(super) async fn keep_format(&mut self) -> Result<(), MapError> {
         self.store(&FORMAT, &format_record(VERSION)).await
     }
@@ -230,18 +231,21 @@ impl<F: MultiwriteNorFlash> Map<'_, F> {
         self.format().await
     }
 
-    /// Opens an image that [`condition`] found `Ready`, and finishes what a power cut interrupted.
-    pub(super) async fn open(&mut self) -> Result<(), MapError> {
-        if self.fetch(&FORMAT).await? != Some(&format_record(VERSION)) {
-            return Err(MapError::Damaged);
-        }
+    /// Opens an image that [`condition`] found `Ready`, and finishes what a power cut interrupted. Says
+    /// whether the image is of this version; else it is of an older one, and stays so until
+    /// [`keep_format`](Self::keep_format).
+    pub(super) async fn open(&mut self) -> Result<bool, MapError> {
+        let version = match self.fetch(&FORMAT).await? {
+            Some(record) => version_of(record).ok_or(MapError::Damaged)?,
+            None => return Err(MapError::Damaged),
+        };
         if let Some(name) = self.fetch(&SCRUB).await? {
             if let Some(key) = Key::from_bytes(name) {
                 self.scrub_older(&key).await?;
             }
             scrub(self.medium, self.range.clone(), &SCRUB, None).await?;
         }
-        Ok(())
+        Ok(version == VERSION)
     }
 }
 
@@ -251,6 +255,12 @@ fn format_record(version: u32) -> [u8; 2 * WORD] {
     record[..WORD].copy_from_slice(&version.to_le_bytes());
     record[WORD..].copy_from_slice(&(!version).to_le_bytes());
     record
+}
+
+/// The version that a whole record tells.
+fn version_of(record: &[u8]) -> Option<u32> {
+    let version = u32::from_le_bytes(*record.first_chunk()?);
+    (record == format_record(version)).then_some(version)
 }
 
 /// What lies in the store's region, without changing it.
@@ -276,12 +286,8 @@ async fn look<F: NorFlash>(
             let Some((key, record)) = data.split_at_checked(key_length) else {
                 continue;
             };
-            let version = record.first_chunk().map(|bytes| u32::from_le_bytes(*bytes));
-            if key == &buffer[..key_length]
-                && let Some(version) = version
-                && record == format_record(version)
-            {
-                newest = newest.max(Some(version));
+            if key == &buffer[..key_length] {
+                newest = newest.max(version_of(record));
             }
         }
     }

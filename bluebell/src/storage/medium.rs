@@ -51,7 +51,7 @@ impl<F: NorFlash> Medium<F> {
         }
     }
 
-    /// Whether store and log fit this chip.
+    /// Whether store, log and outbox fit this chip, each apart from the others.
     pub(super) fn check(&self, layout: &FlashLayout) -> Result<(), Unreadable> {
         let chip = F::ERASE_SIZE == SECTOR as usize
             && WORD.is_multiple_of(F::WRITE_SIZE)
@@ -62,8 +62,14 @@ impl<F: NorFlash> Medium<F> {
                 && range.end.saturating_sub(range.start) >= 2 * SECTOR
                 && range.end as usize <= self.flash.capacity()
         };
-        let apart = layout.store.end <= layout.log.start || layout.log.end <= layout.store.start;
-        if chip && fits(&layout.store) && fits(&layout.log) && apart {
+        let regions = [&layout.store, &layout.log, &layout.outbox];
+        let apart = |one: &Range<u32>, other: &Range<u32>| {
+            core::ptr::eq(one, other) || one.end <= other.start || other.end <= one.start
+        };
+        let sound = regions
+            .iter()
+            .all(|one| fits(one) && regions.iter().all(|other| apart(one, other)));
+        if chip && sound {
             Ok(())
         } else {
             Err(Unreadable::Layout)
@@ -80,6 +86,20 @@ impl<F: NorFlash> Medium<F> {
         let mut word = [0; WORD];
         self.read(address, &mut word).await?;
         Ok(word)
+    }
+
+    /// Whether these bytes lie at `address`, the start of a word.
+    pub(super) async fn holds(&mut self, address: u32, bytes: &[u8]) -> Result<bool, Failed> {
+        let mut chunk = [0; 64];
+        for (index, part) in bytes.chunks(chunk.len()).enumerate() {
+            let whole = part.len().next_multiple_of(WORD);
+            let at = address + (index * chunk.len()) as u32;
+            self.read(at, &mut chunk[..whole]).await?;
+            if chunk[..part.len()] != *part {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Whether nothing is written in `range`.

@@ -1,4 +1,5 @@
-//! Values by name on NOR flash, and the flash part of the log: one owner, any number of clients.
+//! Values by name on NOR flash, the flash part of the log, and messages that wait there: one owner, any
+//! number of clients. What lies where, and in which format, is in `docs/flash.md`.
 //!
 //! Guarantees, whenever the power goes:
 //!
@@ -6,13 +7,14 @@
 //!   found, never neither, never another key's.
 //! - After [`Store::forget`] and [`Store::put_secret`], no older copy of the value's bytes is left; what
 //!   a power cut interrupts is finished at the next boot, before anything else is served.
+//! - After [`Store::push`] has returned, the message is on flash and is handed out by
+//!   [`Store::next_waiting`], in order, until [`Store::settle`].
 //! - An image that cannot be repaired is reported by [`inspect`] and, at boot, erased and logged.
 //!
 //! [`Store::serve`] alone touches the flash; clients talk to it through a mailbox. So a client's future
 //! may be dropped at any await: what it had already handed over is carried out completely.
-//!
-//! An outbox will be one more request of the mailbox over a region of its own, beside `Map` and `Ring`.
 
+mod crc;
 mod error;
 mod items;
 mod key;
@@ -20,12 +22,14 @@ mod mailbox;
 mod map;
 mod medium;
 mod owner;
+mod queue;
 mod ring;
 #[cfg(test)]
 mod tests;
 
 pub use error::{OfflineError, ReadError, Unreadable, WriteError};
 pub use key::Key;
+pub use queue::Place;
 pub use ring::LogCursor;
 
 use core::cell::{Cell, RefCell};
@@ -38,6 +42,7 @@ use self::mailbox::{Failure, Mailbox, Outcome, Request};
 use self::map::{Map, VALUE_MOST};
 use self::medium::{Medium, SECTOR};
 use self::owner::Owner;
+use self::queue::MESSAGE_MOST;
 use crate::board::FlashLayout;
 use crate::log::Log;
 
@@ -251,6 +256,101 @@ impl<'m> Store<'m> {
         }
     }
 
+    /// Has a message wait on flash, behind those that wait already.
+    ///
+    /// `fill` writes it into the buffer it is given and says what it is; it is called when the flash is
+    /// free, and may say `None`: then nothing waits and `None` is returned. Returns when the message is on
+    /// flash. Cancellation: as for [`Store::put`].
+    ///
+    /// # Errors
+    ///
+    /// When the message is too long, too many wait or the flash fails; then it does not wait.
+    pub async fn push(
+        &self,
+        fill: &mut dyn FnMut(&mut [u8]) -> Option<Filled>,
+    ) -> Result<Option<Place>, WriteError> {
+        let mut request = |mailbox: &mut [u8]| {
+            let most = mailbox.len().min(MESSAGE_MOST);
+            let Filled {
+                name,
+                length,
+                latest,
+            } = fill(mailbox).ok_or(Failure::Withdrawn)?;
+            if length > most {
+                return Err(Failure::TooLong { most });
+            }
+            Ok(Request::Push {
+                length,
+                name,
+                latest,
+            })
+        };
+        let mut placed = None;
+        let mut take = |_: &[u8], outcome| {
+            if let Outcome::Waiting { place, .. } = outcome {
+                placed = Some(place);
+            }
+        };
+        match self.mailbox.ask(&mut request, &mut take).await {
+            Ok(_) => Ok(placed),
+            Err(Failure::Withdrawn) => Ok(None),
+            Err(failure) => Err(failure.into()),
+        }
+    }
+
+    /// Shows the first message that waits and whose sequence number is greater than `after` to `take`;
+    /// false when there is none.
+    ///
+    /// Cancellation safe.
+    ///
+    /// # Errors
+    ///
+    /// When the flash fails.
+    pub async fn next_waiting(
+        &self,
+        after: u32,
+        take: &mut dyn FnMut(Waiting<'_>),
+    ) -> Result<bool, ReadError> {
+        let mut request = |_: &mut [u8]| Ok(Request::NextWaiting { after });
+        let mut found = false;
+        let mut show = |mailbox: &[u8], outcome| {
+            if let Outcome::Waiting {
+                place,
+                name,
+                length,
+            } = outcome
+            {
+                found = true;
+                let (name, body) = mailbox[..length].split_at(name);
+                take(Waiting { place, name, body });
+            }
+        };
+        self.mailbox.ask(&mut request, &mut show).await?;
+        Ok(found)
+    }
+
+    /// A message waits no more. Cancellation: as for [`Store::put`].
+    ///
+    /// # Errors
+    ///
+    /// When the flash fails.
+    pub async fn settle(&self, place: Place) -> Result<(), WriteError> {
+        let mut request = |_: &mut [u8]| Ok(Request::Settle { place });
+        self.mailbox.ask(&mut request, &mut |_, _| ()).await?;
+        Ok(())
+    }
+
+    /// No message waits any more, and nothing is left of their bytes. Cancellation: as for [`Store::put`].
+    ///
+    /// # Errors
+    ///
+    /// When the flash fails; some may wait still.
+    pub async fn settle_all(&self) -> Result<(), WriteError> {
+        let mut request = |_: &mut [u8]| Ok(Request::SettleAll);
+        self.mailbox.ask(&mut request, &mut |_, _| ()).await?;
+        Ok(())
+    }
+
     /// Owns the flash: opens the store, repairs it or, where that is impossible, logs so and begins
     /// afresh, then carries out everybody's requests. One at a time; a second one waits for ever.
     ///
@@ -274,6 +374,28 @@ impl<'m> Store<'m> {
             owner.carry_out(&mut task, self.log_size.get()).await;
         }
     }
+}
+
+/// What is in a buffer that [`Store::push`] gave to be filled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Filled {
+    /// How many bytes of the message are its name.
+    pub name: u16,
+    /// How many bytes the message has, its name among them.
+    pub length: usize,
+    /// Whether it takes the place of a waiting message of the same name that says so too.
+    pub latest: bool,
+}
+
+/// A message that waits on flash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waiting<'a> {
+    /// By which it is settled.
+    pub place: Place,
+    /// Its name.
+    pub name: &'a [u8],
+    /// The rest of it.
+    pub body: &'a [u8],
 }
 
 /// Gives the owner's memory back when it goes.
@@ -340,8 +462,9 @@ pub async fn write<F: MultiwriteNorFlash>(
         work: &mut [0; SECTOR as usize - 8],
     };
     match condition {
-        Condition::Blank => map.format().await,
-        Condition::Ready => map.open().await,
-    }?;
+        Condition::Blank => map.format().await?,
+        // A version behind stays what it is: the next boot brings the rest of the flash along.
+        Condition::Ready => map.open().await.map(|_| ())?,
+    }
     Ok(map.replace(key, value).await?)
 }

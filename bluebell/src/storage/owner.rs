@@ -6,6 +6,7 @@ use zeroize::Zeroize;
 use super::mailbox::{Answer, Failure, Outcome, Request, Task};
 use super::map::{Map, MapError, VALUE_MOST, condition};
 use super::medium::{Failed, Medium};
+use super::queue::{Draft, Queue};
 use super::ring::Ring;
 use super::{Condition, Unreadable};
 use crate::board::FlashLayout;
@@ -29,6 +30,9 @@ pub(super) struct Owner<'a, 'l, F> {
     work: &'a mut [u8],
     state: Opened,
     ring: Option<Ring>,
+    queue: Option<Queue>,
+    /// Where sequence numbers go on when the queue is opened again.
+    sequence: u32,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -54,6 +58,8 @@ impl<'a, 'l, F: MultiwriteNorFlash> Owner<'a, 'l, F> {
             work,
             state: Opened::No,
             ring: None,
+            queue: None,
+            sequence: 1,
         }
     }
 
@@ -80,12 +86,14 @@ impl<'a, 'l, F: MultiwriteNorFlash> Owner<'a, 'l, F> {
     async fn open_map(&mut self) -> Result<(), MapError> {
         match condition(&mut self.medium, &self.layout.store).await {
             Ok(Condition::Ready) => match self.map().open().await {
+                Ok(true) => Ok(()),
+                Ok(false) => self.migrate().await,
                 Err(MapError::Damaged) => self.start_afresh(Unreadable::Damaged).await,
                 Err(MapError::Full) => {
                     // Only the note of an unfinished scrub needs room, and it is there already.
                     Ok(())
                 }
-                other => other,
+                Err(error) => Err(error),
             },
             Ok(Condition::Blank) => {
                 log!(self.log, Info, "storage", "first boot: the store is new");
@@ -94,6 +102,20 @@ impl<'a, 'l, F: MultiwriteNorFlash> Owner<'a, 'l, F> {
             Err(Unreadable::Flash) => Err(MapError::Flash),
             Err(unreadable) => self.start_afresh(unreadable).await,
         }
+    }
+
+    /// Makes an image of version 1 one of version 2: what lies where the outbox is to be goes first, the
+    /// version's record comes last. A power cut in between makes the next boot do all of it again.
+    async fn migrate(&mut self) -> Result<(), MapError> {
+        Queue::clear(&mut self.medium, &self.layout.outbox).await?;
+        self.map().keep_format().await?;
+        log!(
+            self.log,
+            Info,
+            "storage",
+            "the flash is of the present format now, with an outbox"
+        );
+        Ok(())
     }
 
     async fn start_afresh(&mut self, why: Unreadable) -> Result<(), MapError> {
@@ -120,6 +142,10 @@ impl<'a, 'l, F: MultiwriteNorFlash> Owner<'a, 'l, F> {
             Request::LogAppend { .. } | Request::LogRead { .. } => {
                 self.with_log(task.request, task.buffer, log_size).await
             }
+            Request::Push { .. }
+            | Request::NextWaiting { .. }
+            | Request::Settle { .. }
+            | Request::SettleAll => self.with_queue(task.request, task.buffer).await,
             _ => self.with_map(task.request, task.buffer).await,
         };
         self.work.zeroize();
@@ -214,7 +240,7 @@ impl<'a, 'l, F: MultiwriteNorFlash> Owner<'a, 'l, F> {
                     None => Outcome::Nothing,
                 }
             }
-            Request::LogAppend { .. } | Request::LogRead { .. } => Outcome::Nothing,
+            _ => Outcome::Nothing,
         }))
     }
 
@@ -237,6 +263,85 @@ impl<'a, 'l, F: MultiwriteNorFlash> Owner<'a, 'l, F> {
                 let into = &mut buffer[..most];
                 let (length, next) = ring.read(&mut self.medium, cursor, into, self.work).await?;
                 Ok(Outcome::Chunk(length, next))
+            }
+            _ => Ok(Outcome::Nothing),
+        }
+    }
+
+    /// After a failure it is not known what is on flash: the next request opens the queue again.
+    async fn with_queue(&mut self, request: Request, buffer: &mut [u8]) -> Answer {
+        // Before an image is of this version, what is in its region is none of the queue's.
+        self.open().await.map_err(|_| Failure::Flash)?;
+        let mut queue = match self.queue.take() {
+            Some(queue) => queue,
+            None => {
+                let range = &self.layout.outbox;
+                Queue::open(&mut self.medium, range, self.sequence, self.work).await?
+            }
+        };
+        let answer = self.try_with_queue(&mut queue, request, buffer).await;
+        self.sequence = self.sequence.max(queue.next_sequence());
+        let damaged = queue.take_damaged();
+        if damaged > 0 {
+            log!(
+                self.log,
+                Warn,
+                "storage",
+                "{damaged} waiting messages could not be read back and are dropped"
+            );
+        }
+        if !matches!(answer, Err(Failure::Flash)) && !matches!(request, Request::SettleAll) {
+            self.queue = Some(queue);
+        }
+        answer
+    }
+
+    async fn try_with_queue(
+        &mut self,
+        queue: &mut Queue,
+        request: Request,
+        buffer: &mut [u8],
+    ) -> Answer {
+        let medium = &mut self.medium;
+        match request {
+            Request::Push {
+                length,
+                name,
+                latest,
+            } => {
+                let draft = Draft {
+                    message: buffer.get(..length).unwrap_or_default(),
+                    name,
+                    latest,
+                };
+                let place = queue.push(medium, draft, self.work).await?;
+                Ok(Outcome::Waiting {
+                    place,
+                    name: 0,
+                    length: 0,
+                })
+            }
+            Request::NextWaiting { after } => {
+                let most = buffer.len();
+                Ok(match queue.next(medium, after, most, self.work).await? {
+                    Some((place, name, length)) => {
+                        buffer[..length].copy_from_slice(&self.work[..length]);
+                        Outcome::Waiting {
+                            place,
+                            name,
+                            length,
+                        }
+                    }
+                    None => Outcome::Nothing,
+                })
+            }
+            Request::Settle { place } => {
+                queue.settle(medium, place).await?;
+                Ok(Outcome::Done)
+            }
+            Request::SettleAll => {
+                Queue::clear(medium, &self.layout.outbox).await?;
+                Ok(Outcome::Done)
             }
             _ => Ok(Outcome::Nothing),
         }

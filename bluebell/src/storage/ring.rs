@@ -16,7 +16,7 @@ use core::ops::Range;
 
 use embedded_storage_async::nor_flash::{NorFlash, ReadNorFlash};
 
-use super::items::crc16;
+use super::crc::crc16;
 use super::mailbox::Failure;
 use super::medium::{Failed, Medium, SECTOR, WORD};
 

@@ -251,10 +251,11 @@ mod sealed {
 
     #[test]
     fn networks_are_sealed_in_the_store_and_come_back_after_a_power_cut() {
-        let flash = Flash::new(8);
+        let flash = Flash::new(10);
         let layout = FlashLayout {
             store: 0..0x4000,
             log: 0x4000..0x8000,
+            outbox: 0x8000..0xa000,
         };
         let machine = Machine(Cell::new(1));
         let whole = StoredNetwork {

@@ -13,15 +13,18 @@ pub const FLASH_SIZE: u32 = 4 * 1024 * 1024;
 pub const STORE: Range<u32> = 0x31_0000..0x35_0000;
 /// The partition `log`.
 pub const LOG: Range<u32> = 0x35_0000..0x39_0000;
+/// The partition `outbox`.
+pub const OUTBOX: Range<u32> = 0x39_0000..0x3a_0000;
 /// The bytes of each of the two slots for the application.
 pub const SLOT_SIZE: u32 = 0x18_0000;
 
-/// Where the framework finds its store and its log.
+/// Where the framework finds its store, its log and its outbox.
 #[must_use]
 pub const fn flash_layout() -> FlashLayout {
     FlashLayout {
         store: STORE,
         log: LOG,
+        outbox: OUTBOX,
     }
 }
 
@@ -46,6 +49,7 @@ mod tests {
         let table = table();
         assert_eq!(range(table.find("store").unwrap()), STORE);
         assert_eq!(range(table.find("log").unwrap()), LOG);
+        assert_eq!(range(table.find("outbox").unwrap()), OUTBOX);
     }
 
     #[test]

@@ -19,15 +19,17 @@ use embedded_storage_async::nor_flash::{
 pub const SECTOR: u32 = 4096;
 const STORE: Range<u32> = 0..256 * 1024;
 const LOG: Range<u32> = STORE.end..STORE.end + 256 * 1024;
+const OUTBOX: Range<u32> = LOG.end..LOG.end + 64 * 1024;
 /// The size of the whole flash in bytes.
-pub const CAPACITY: u32 = LOG.end;
+pub const CAPACITY: u32 = OUTBOX.end;
 
-/// Where store and log lie in the flash.
+/// Where store, log and outbox lie in the flash.
 #[must_use]
 pub fn layout() -> FlashLayout {
     FlashLayout {
         store: STORE,
         log: LOG,
+        outbox: OUTBOX,
     }
 }
 
@@ -174,11 +176,14 @@ impl FileFlash {
             Err(error) => return Err(error),
         };
         let length = file.metadata()?.len();
-        if length != u64::from(CAPACITY) {
+        // A file from before there was an outbox is made longer; a kill leaves it a part of that.
+        let known = u64::from(OUTBOX.start)..=u64::from(OUTBOX.end);
+        if !known.contains(&length) {
             return Ok(Found::WrongSize(length));
         }
-        let mut image = vec![0; CAPACITY as usize];
-        file.read_exact_at(&mut image, 0)?;
+        let mut image = vec![0xff; CAPACITY as usize];
+        file.read_exact_at(&mut image[..length as usize], 0)?;
+        file.write_all_at(&image[length as usize..], length)?;
         Ok(Found::Image(Self { file, image }))
     }
 
@@ -344,6 +349,25 @@ mod tests {
         let refused = FileFlash::open(directory.path(), |_| Err("foreign format".into())).unwrap();
         assert!(refused.notice.unwrap().contains("foreign format"));
         assert!(open(directory.path()).notice.is_none());
+    }
+
+    #[test]
+    fn a_file_from_before_there_was_an_outbox_is_made_longer_and_loses_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("flash.bin");
+        let old = vec![0x5a; OUTBOX.start as usize];
+        // Once as it was left by an older board, once by a kill while it was made longer.
+        for extra in [0, 1000] {
+            let extended = [&old[..], &vec![0xff; extra]].concat();
+            std::fs::write(&path, extended).unwrap();
+            let opened = open(directory.path());
+            assert_eq!(opened.notice, None);
+            let image = std::fs::read(&path).unwrap();
+            assert_eq!(image, opened.flash.image);
+            assert_eq!(image.len(), CAPACITY as usize);
+            let (kept, new) = image.split_at(old.len());
+            assert!(kept == old && new.iter().all(|byte| *byte == 0xff));
+        }
     }
 
     #[test]

@@ -22,13 +22,14 @@ const WORD: usize = 4;
 /// How much of a write a power cut leaves out or not.
 const PIECE: usize = 4 * WORD;
 /// The size of the flash in bytes, which the disk must have at least.
-const CAPACITY: usize = 512 * 1024;
+const CAPACITY: usize = 576 * 1024;
 
-/// Where the framework finds its store and its log: as on the virtual board.
+/// Where the framework finds its store, its log and its outbox: as on the virtual board.
 pub(crate) const fn layout() -> FlashLayout {
     FlashLayout {
         store: 0..256 * 1024,
         log: 256 * 1024..512 * 1024,
+        outbox: 512 * 1024..576 * 1024,
     }
 }
 

@@ -103,7 +103,7 @@ fn a_client_that_asks_without_pause_does_not_hold_up_another() {
 #[test]
 fn an_owner_that_goes_away_answers_and_the_next_one_goes_on() {
     let flash = chip();
-    let layout = layout(super::SECTORS, 2);
+    let layout = layout(super::SECTORS, super::OUTBOX);
     let mut memory = StoreMemory::<512>::new();
     let store = Store::new(&mut memory);
     let mut buffer = [0; 512];

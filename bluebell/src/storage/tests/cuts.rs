@@ -2,10 +2,12 @@
 
 use std::vec::Vec;
 
-use sim::flash::{Flash, Operation};
+use sim::flash::{Flash, Operation, SECTOR};
 
-use super::{Values, boot, chip, everything, noise, read};
-use crate::storage::{Key, Store};
+use super::{
+    OUTBOX, SECTORS, Values, boot, boot_and_log, chip, everything, noise, push, read, waiting,
+};
+use crate::storage::{Key, Store, WriteError};
 
 const A: Key = Key::literal("wifi/0");
 const B: Key = Key::literal("wifi/1");
@@ -18,6 +20,11 @@ fn in_use() -> Flash {
         store.put(&C, &noise(1, 300)).await.unwrap();
         store.put_secret(&A, &noise(2, 61)).await.unwrap();
         store.put_secret(&B, &noise(3, 93)).await.unwrap();
+        for seed in 10..13 {
+            push(store, &noise(seed, 40 + seed as usize), false)
+                .await
+                .unwrap();
+        }
     });
     flash
 }
@@ -37,7 +44,7 @@ fn about_to_turn() -> Flash {
 
 /// Which words of an operation to tear it at.
 #[derive(Clone, Copy)]
-enum Tears {
+pub(super) enum Tears {
     Every,
     /// All of a write, some of an erasure.
     Some,
@@ -62,7 +69,7 @@ impl Tears {
 
 /// Does `change` to copies of `flash`, with a cut at every operation; then cuts each repair too. `sound`
 /// looks at the values found in the end and whether the change was acknowledged.
-fn cut_everywhere(
+pub(super) fn cut_everywhere(
     flash: &Flash,
     tears: Tears,
     change: impl AsyncFn(&Store<'_>) -> bool,
@@ -86,10 +93,17 @@ fn cut_everywhere(
                 let values = boot(flash, everything);
                 sound(flash, &values, acknowledged);
                 let extra = Key::literal("extra");
-                let written = boot(flash, async |store| store.put(&extra, b"extra").await);
-                assert_eq!(written, Ok(()), "usable after cut {index} at {words}");
+                let waiting = boot(flash, async |store| {
+                    let written = store.put(&extra, b"extra").await;
+                    assert_eq!(written, Ok(()), "usable after cut {index} at {words}");
+                    push(store, b"extra", false).await
+                });
                 let mut after = boot(flash, everything);
                 assert_eq!(after.remove(&extra).as_deref(), Some(&b"extra"[..]));
+                match waiting {
+                    Ok(_) => assert_eq!(newest_message(&mut after), b"extra"),
+                    Err(error) => assert_eq!(error, WriteError::Full),
+                }
                 assert_eq!(after, values, "cut {index} at {words}");
             };
             let flash = Flash::from_image(torn.clone());
@@ -103,10 +117,16 @@ fn cut_everywhere(
                     flash.cut_power(again as u64, words);
                     boot(&flash, async |store| {
                         let _ = store.put(&Key::literal("extra"), b"extra").await;
+                        let _ = push(store, b"extra", false).await;
                     });
                     flash.revive();
                     boot(&flash, async |store| {
                         let _ = store.forget(&Key::literal("extra")).await;
+                        for (place, message) in waiting(store).await {
+                            if message == b"extra" {
+                                store.settle(place).await.unwrap();
+                            }
+                        }
                     });
                     check(&flash);
                     cuts += 1;
@@ -115,6 +135,15 @@ fn cut_everywhere(
         }
     }
     std::println!("{cuts} cuts in {} operations", operations.len());
+}
+
+/// Takes the message out that was pushed last.
+fn newest_message(values: &mut Values) -> Vec<u8> {
+    let newest = values
+        .keys()
+        .rfind(|key| key.as_str().starts_with("~waiting"));
+    let newest = *newest.unwrap();
+    values.remove(&newest).unwrap()
 }
 
 /// The values are those of `before`, but for `key`, which is the old or the new one.
@@ -227,7 +256,7 @@ fn a_cut_at_first_boot_is_a_first_boot_again() {
 
 #[test]
 fn a_cut_while_a_foreign_image_is_erased_is_finished_at_the_next_boot() {
-    let flash = Flash::from_image(noise(4, 5 * 4096));
+    let flash = Flash::from_image(noise(4, super::CHIP * 4096));
     let make = async |store: &Store<'_>| store.put(&A, b"first").await.is_ok();
     cut_everywhere(
         &flash,
@@ -235,6 +264,40 @@ fn a_cut_while_a_foreign_image_is_erased_is_finished_at_the_next_boot() {
         make,
         old_or_new(&Values::new(), A, Some(b"first")),
     );
+}
+
+/// What a device of version 1 left behind, on the chip of these tests; with `remains` where it had no outbox.
+fn version_1(remains: &[u8]) -> Flash {
+    let image = Flash::from_packed(
+        include_bytes!("../../../../sim/tests/images/version-1.flash"),
+        24,
+    )
+    .image();
+    let (store, log) = image.split_at(16 * SECTOR);
+    let (store, unused) = store.split_at(SECTORS * SECTOR);
+    assert!(unused.iter().all(|&byte| byte == 0xFF), "it fits");
+    Flash::from_image([store, &log[..2 * SECTOR], remains].concat())
+}
+
+#[test]
+fn a_cut_while_an_image_of_version_1_gets_an_outbox_loses_nothing_and_takes_remains_for_no_messages()
+ {
+    let erased = boot(&version_1(&[0xFF; OUTBOX * SECTOR]), everything);
+    assert!(erased.len() >= 4, "{erased:?}");
+    let used = in_use().image();
+    let outbox_in_use = used.split_at((SECTORS + 2) * SECTOR).1;
+    for (remains, tears) in [
+        (outbox_in_use, Tears::Some),
+        (&noise(5, OUTBOX * SECTOR), Tears::Few),
+    ] {
+        let flash = version_1(remains);
+        let put = async |store: &Store<'_>| store.put(&A, b"new").await.is_ok();
+        cut_everywhere(&flash, tears, put, old_or_new(&erased, A, Some(b"new")));
+        let (_, lines) = boot_and_log(&flash, everything);
+        assert!(lines[0].contains("the present format"), "{lines:?}");
+        let (_, lines) = boot_and_log(&flash, everything);
+        assert_eq!(lines.len(), 0, "{lines:?}");
+    }
 }
 
 #[test]

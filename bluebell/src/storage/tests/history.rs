@@ -75,7 +75,7 @@ fn apply(values: &mut Values, step: &Step, seed: u32) {
 
 /// Lives through `steps`, one boot for each run between reboots and cuts.
 fn live(steps: &[Step], sectors: usize) -> Flash {
-    let flash = Flash::new(sectors + 2);
+    let flash = Flash::new(sectors + 2 + super::OUTBOX);
     let mut model = Values::new();
     let mut next = 0;
     while next < steps.len() {

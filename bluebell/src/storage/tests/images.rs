@@ -4,7 +4,7 @@ use embassy_futures::block_on;
 use proptest::prelude::*;
 use sim::flash::{Flash, SECTOR};
 
-use super::{boot, boot_and_log, chip, everything, layout, noise, read};
+use super::{CHIP, OUTBOX, boot, boot_and_log, chip, everything, layout, noise, read};
 use crate::storage::{Condition, Key, OfflineError, Unreadable, WriteError, inspect, write};
 
 const A: Key = Key::literal("wifi/0");
@@ -12,7 +12,10 @@ const A: Key = Key::literal("wifi/0");
 fn look(flash: &Flash) -> Result<Condition, Unreadable> {
     let before = flash.image();
     let sectors = before.len() / SECTOR;
-    let found = block_on(inspect(&mut flash.clone(), &layout(sectors - 2, 2)));
+    let found = block_on(inspect(
+        &mut flash.clone(),
+        &layout(sectors - 2 - OUTBOX, OUTBOX),
+    ));
     assert_eq!(flash.image(), before, "looking changes nothing");
     found
 }
@@ -35,30 +38,34 @@ fn an_image_is_told_apart_before_boot() {
     assert_eq!(look(&chip()), Ok(Condition::Blank));
     assert_eq!(look(&flash), Ok(Condition::Ready));
     assert_eq!(
-        look(&Flash::from_image(noise(1, 5 * SECTOR))),
+        look(&Flash::from_image(noise(1, CHIP * SECTOR))),
         Err(Unreadable::Foreign)
     );
     assert_eq!(
-        look(&Flash::from_image(std::vec![0; 5 * SECTOR])),
+        look(&Flash::from_image(std::vec![0; CHIP * SECTOR])),
         Err(Unreadable::Foreign)
     );
     let mut newer = flash.image();
-    newer[version] = 2;
-    newer[version + 4] = !2;
-    assert_eq!(look(&Flash::from_image(newer)), Err(Unreadable::Version(2)));
+    newer[version] = 3;
+    newer[version + 4] = !3;
+    assert_eq!(look(&Flash::from_image(newer)), Err(Unreadable::Version(3)));
 }
 
 #[test]
 fn a_layout_that_does_not_fit_is_refused_and_harms_nobody() {
-    for (store, log) in [
-        (0..4096, 8192..16384),
-        (0..8192, 8192..12288),
-        (0..8192, 8192..24576),
-        (100..9000, 12288..20480),
-        (0..12288, 8192..16384),
-        (8192..8192, 8192..16384),
+    for (store, log, outbox) in [
+        (0..4096, 8192..16384, 16384..24576),
+        (0..8192, 8192..12288, 16384..24576),
+        (0..8192, 8192..32768, 0..8192),
+        (100..9000, 12288..20480, 20480..28672),
+        (0..12288, 8192..16384, 16384..24576),
+        (8192..8192, 8192..16384, 16384..24576),
+        (0..8192, 8192..16384, 16384..20480),
+        (0..8192, 8192..16384, 12288..20480),
+        (0..8192, 8192..16384, 0..8192),
+        (0..8192, 8192..16384, 20480..36864),
     ] {
-        let layout = crate::board::FlashLayout { store, log };
+        let layout = crate::board::FlashLayout { store, log, outbox };
         let found = block_on(inspect(&mut chip(), &layout));
         assert_eq!(found, Err(Unreadable::Layout), "{layout:?}");
     }
@@ -68,11 +75,11 @@ fn a_layout_that_does_not_fit_is_refused_and_harms_nobody() {
 fn an_unreadable_image_is_erased_at_boot_and_the_log_says_why() {
     let (flash, version) = used();
     let mut newer = flash.image();
-    newer[version] = 2;
-    newer[version + 4] = !2;
+    newer[version] = 3;
+    newer[version + 4] = !3;
     for (image, why) in [
-        (noise(1, 5 * SECTOR), "the flash holds something else"),
-        (newer, "the store has format 2"),
+        (noise(1, CHIP * SECTOR), "the flash holds something else"),
+        (newer, "the store has format 3"),
     ] {
         let flash = Flash::from_image(image);
         let (found, lines) = boot_and_log(&flash, async |store| {
@@ -115,7 +122,7 @@ fn a_store_that_cannot_be_repaired_begins_afresh() {
 #[test]
 fn a_value_is_put_into_an_image_before_boot() {
     let flash = chip();
-    let layout = layout(super::SECTORS, 2);
+    let layout = layout(super::SECTORS, OUTBOX);
     let put = |flash: &Flash, value: &[u8]| block_on(write(&mut flash.clone(), &layout, &A, value));
     put(&flash, b"one").unwrap();
     put(&flash, b"two").unwrap();
@@ -127,7 +134,7 @@ fn a_value_is_put_into_an_image_before_boot() {
         put(&flash, &[0; 5000]),
         Err(OfflineError::Write(WriteError::TooLong { most: 4032 }))
     );
-    let foreign = Flash::from_image(noise(1, 5 * SECTOR));
+    let foreign = Flash::from_image(noise(1, CHIP * SECTOR));
     assert_eq!(
         put(&foreign, b"one"),
         Err(OfflineError::Image(Unreadable::Foreign))
@@ -181,8 +188,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn any_image_ends_usable(seed: u32, blank in 0_usize..5 * SECTOR) {
-        let mut image = noise(seed, 5 * SECTOR);
+    fn any_image_ends_usable(seed: u32, blank in 0_usize..CHIP * SECTOR) {
+        let mut image = noise(seed, CHIP * SECTOR);
         image[..blank].fill(0xFF);
         ends_usable(image);
     }

@@ -5,6 +5,7 @@ mod cuts;
 mod history;
 mod images;
 mod log_ring;
+mod queue;
 
 use std::collections::BTreeMap;
 use std::string::String;
@@ -14,27 +15,33 @@ use embassy_futures::block_on;
 use embassy_futures::select::{Either, select};
 use sim::flash::{Flash, SECTOR};
 
-use super::{Key, Store, StoreMemory};
+use super::{Filled, Key, Place, Store, StoreMemory, Waiting, WriteError};
 use crate::board::FlashLayout;
 use crate::log::Log;
 use crate::log::tests::Console;
 
-/// What a store holds, by key.
+/// What a store holds, by key; and the messages that wait, by their place in the order.
 type Values = BTreeMap<Key, Vec<u8>>;
 
-fn layout(store: usize, log: usize) -> FlashLayout {
-    let end = (store * SECTOR) as u32;
+/// A store of so many sectors, with a log of two and an outbox of so many behind it.
+fn layout(store: usize, outbox: usize) -> FlashLayout {
+    let at = |sector: usize| (sector * SECTOR) as u32;
     FlashLayout {
-        store: 0..end,
-        log: end..end + (log * SECTOR) as u32,
+        store: 0..at(store),
+        log: at(store)..at(store + 2),
+        outbox: at(store + 2)..at(store + 2 + outbox),
     }
 }
 
-/// Sectors of the store in most tests; two more are for the log.
+/// Sectors of the store in most tests.
 const SECTORS: usize = 3;
+/// Sectors of the outbox in most tests.
+const OUTBOX: usize = 3;
+/// Sectors of the whole chip in most tests.
+const CHIP: usize = SECTORS + 2 + OUTBOX;
 
 fn chip() -> Flash {
-    Flash::new(SECTORS + 2)
+    Flash::new(CHIP)
 }
 
 /// Boots a device on `flash`, lets it do `what` and cuts its power.
@@ -45,13 +52,21 @@ fn boot<T>(flash: &Flash, what: impl AsyncFnOnce(&Store<'_>) -> T) -> T {
 /// The same, with what was logged.
 fn boot_and_log<T>(flash: &Flash, what: impl AsyncFnOnce(&Store<'_>) -> T) -> (T, Vec<String>) {
     let sectors = flash.image().len() / SECTOR;
-    let layout = layout(sectors - 2, 2);
+    boot_with(flash, &layout(sectors - 2 - OUTBOX, OUTBOX), what)
+}
+
+/// The same with any layout.
+fn boot_with<T>(
+    flash: &Flash,
+    layout: &FlashLayout,
+    what: impl AsyncFnOnce(&Store<'_>) -> T,
+) -> (T, Vec<String>) {
     let mut memory = StoreMemory::<3584>::new();
     let store = Store::new(&mut memory);
     let mut buffer = [0; 2048];
     let log = Log::new(&mut buffer);
     block_on(async {
-        let done = match select(store.serve(flash.clone(), &layout, &log), what(&store)).await {
+        let done = match select(store.serve(flash.clone(), layout, &log), what(&store)).await {
             Either::First(never) => match never {},
             Either::Second(done) => done,
         };
@@ -74,7 +89,54 @@ async fn everything(store: &Store<'_>) -> Values {
     for key in keys {
         values.insert(key, read(store, &key).await.unwrap());
     }
+    let mut waiting = waiting(store).await;
+    for (number, (_, message)) in waiting.drain(..).enumerate() {
+        values.insert(message_key(number), message);
+    }
     values
+}
+
+fn message_key(number: usize) -> Key {
+    Key::numbered("~waiting", 1000 + number).unwrap()
+}
+
+/// The messages that wait, name and body in one, in their order.
+async fn waiting(store: &Store<'_>) -> Vec<(Place, Vec<u8>)> {
+    let mut found: Vec<(Place, Vec<u8>)> = Vec::new();
+    loop {
+        let after = found.last().map_or(0, |(place, _)| place.sequence);
+        let mut take = |waiting: Waiting<'_>| {
+            found.push((waiting.place, [waiting.name, waiting.body].concat()));
+        };
+        if !store.next_waiting(after, &mut take).await.unwrap() {
+            return found;
+        }
+    }
+}
+
+/// Has a message wait; its name is its first two bytes.
+async fn push(store: &Store<'_>, message: &[u8], latest: bool) -> Result<Place, WriteError> {
+    let mut fill = |buffer: &mut [u8]| {
+        if let Some(place) = buffer.get_mut(..message.len()) {
+            place.copy_from_slice(message);
+        }
+        Some(Filled {
+            name: 2,
+            length: message.len(),
+            latest,
+        })
+    };
+    store.push(&mut fill).await.map(Option::unwrap)
+}
+
+/// How many random histories a test lives through: a share in `share` of `BLUEBELL_HISTORIES`, which is
+/// 2,000 where it is not set.
+fn histories(share: u32) -> u32 {
+    let set = std::env::var("BLUEBELL_HISTORIES").ok();
+    let all = set.map_or(2_000, |count| {
+        count.parse().expect("BLUEBELL_HISTORIES is a number")
+    });
+    all / share
 }
 
 /// Bytes that occur nowhere else.

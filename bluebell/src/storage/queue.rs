@@ -1,0 +1,462 @@
+//! Messages that wait for somebody else, on flash.
+//!
+//! Guarantees: what was pushed is found again, in the order of the pushes, until it is settled; a push or
+//! a settling that a power cut interrupts has happened or not, and touches no other message; a message
+//! whose checksum is wrong is refused. A full queue refuses the newest. Any content of the region can be
+//! opened.
+//!
+//! A sector begins with its generation, that number's check word, the generation of the sector with whose
+//! messages it begins (all ones: none) and a word that is zero once these are complete. Records follow:
+//! a word that is all ones until the message is settled, the length with a CRC-16 of the header, a CRC-32
+//! of the rest, the sequence number, the length of the name and flags, then name and body, padded to a
+//! whole word. Within a sector the sequence numbers grow.
+//!
+//! One sector is always free: when it is the last, the messages that still wait in the sector with the
+//! fewest of them move there, so that a message that is never settled holds up no sector of settled ones.
+
+mod records;
+
+use core::ops::Range;
+
+use embedded_storage_async::nor_flash::{MultiwriteNorFlash, NorFlash, ReadNorFlash};
+
+pub(super) use self::records::Draft;
+use self::records::{HEADER, Record, Records, is_cleared};
+use super::mailbox::Failure;
+use super::medium::{Failed, Medium, SECTOR, WORD};
+
+/// Distinguishes a sector's check word from everything else; the last byte is the format's version.
+const MARK: u32 = u32::from_le_bytes(*b"out\x01");
+/// Where a sector's records begin.
+const FIRST: u32 = 4 * WORD as u32;
+/// A word that nobody has written.
+const UNWRITTEN: u32 = u32::MAX;
+/// What moving a sector's messages must at least win: else it is worth no erasure.
+const WORTHWHILE: u32 = SECTOR / 4;
+
+/// The most bytes that name and body of a message can have.
+pub(super) const MESSAGE_MOST: usize = (SECTOR - FIRST - HEADER) as usize;
+
+/// Where a message waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Grows from message to message for as long as the device is on; never zero.
+    pub sequence: u32,
+    /// Where its record was when this was written down; it may have moved.
+    address: u32,
+}
+
+/// Where the queue is and where it goes on.
+pub(super) struct Queue {
+    start: u32,
+    sectors: u32,
+    /// The sector that is being filled, and its generation; none in an empty queue.
+    head: Option<(u32, u32)>,
+    /// Where in that sector the next record goes.
+    offset: u32,
+    /// The sequence number that the next message gets.
+    next: u32,
+    /// The message that was handed out last.
+    last: Option<Place>,
+    /// Messages that could not be read back, since somebody asked.
+    damaged: u32,
+}
+
+/// The beginning of a sector that is in use.
+struct Start {
+    generation: u32,
+    /// The sector that was copied, and whether all of it was.
+    copied: Option<(u32, bool)>,
+}
+
+impl Queue {
+    /// Opens the queue in `range`, finishes what a power cut interrupted and drops what cannot be read
+    /// back. Sequence numbers begin at `next` or later. `work` is nearly as long as a sector, here and below.
+    pub(super) async fn open<F: MultiwriteNorFlash>(
+        medium: &mut Medium<F>,
+        range: &Range<u32>,
+        next: u32,
+        work: &mut [u8],
+    ) -> Result<Self, Failed> {
+        let mut queue = Self {
+            start: range.start,
+            sectors: range.end.saturating_sub(range.start) / SECTOR,
+            head: None,
+            offset: SECTOR,
+            next: next.max(1),
+            last: None,
+            damaged: 0,
+        };
+        for index in 0..queue.sectors {
+            match queue.start_of(medium, index).await? {
+                Some(Start {
+                    copied: Some((_, false)),
+                    ..
+                }) => queue.retire(medium, index).await?,
+                Some(Start {
+                    copied: Some((old, true)),
+                    ..
+                }) => {
+                    // Said once more, should the power have gone while it was said.
+                    let done = queue.sector(index) + 3 * WORD as u32;
+                    if medium.word(done).await? != [0; WORD] {
+                        medium.write(done, &[0; WORD]).await?;
+                    }
+                    queue.retire_generation(medium, old).await?;
+                }
+                _ => {}
+            }
+        }
+        for index in 0..queue.sectors {
+            let Some(start) = queue.start_of(medium, index).await? else {
+                continue;
+            };
+            let newest = queue
+                .head
+                .is_none_or(|(_, newest)| start.generation > newest);
+            let sector = queue.sector(index);
+            let mut records = Records::of_sector(sector);
+            while let Some(record) = records.next(medium).await? {
+                if !record.waiting {
+                    continue;
+                }
+                if record.read(medium, work).await?.is_none() {
+                    record.settle(medium).await?;
+                    queue.damaged += 1;
+                } else {
+                    queue.next = queue.next.max(record.sequence.saturating_add(1));
+                }
+            }
+            if newest {
+                let end = sector + SECTOR;
+                queue.head = Some((index, start.generation));
+                queue.offset = match medium.is_blank(records.next.min(end)..end).await? {
+                    true => records.next.min(end) - sector,
+                    false => SECTOR,
+                };
+            }
+        }
+        Ok(queue)
+    }
+
+    /// Frees every sector, whatever is in it.
+    pub(super) async fn clear<F: MultiwriteNorFlash>(
+        medium: &mut Medium<F>,
+        range: &Range<u32>,
+    ) -> Result<(), Failed> {
+        for sector in range.clone().step_by(SECTOR as usize) {
+            if !medium.is_blank(sector..sector + SECTOR).await? {
+                medium.erase(sector, sector + SECTOR).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The sequence number that the next message gets.
+    pub(super) const fn next_sequence(&self) -> u32 {
+        self.next
+    }
+
+    /// How many messages could not be read back since this was last asked.
+    pub(super) fn take_damaged(&mut self) -> u32 {
+        core::mem::take(&mut self.damaged)
+    }
+
+    const fn sector(&self, index: u32) -> u32 {
+        self.start + index * SECTOR
+    }
+
+    /// The beginning of a sector that is in use.
+    async fn start_of<F: NorFlash>(
+        &self,
+        medium: &mut Medium<F>,
+        index: u32,
+    ) -> Result<Option<Start>, Failed> {
+        let mut bytes = [0; FIRST as usize];
+        medium.read(self.sector(index), &mut bytes).await?;
+        let mut words = [0; 4];
+        for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
+            *word = u32::from_le_bytes(*bytes);
+        }
+        let [generation, check, copied, done] = words;
+        // No flash lives long enough to reach the bound, and up to it there is always a next number.
+        let valid = check == generation ^ MARK && generation < u32::MAX / 2;
+        Ok(valid.then_some(Start {
+            generation,
+            copied: (copied != UNWRITTEN).then_some((copied, is_cleared(done))),
+        }))
+    }
+
+    /// Gives a sector up: it is erased when it is needed.
+    async fn retire<F: MultiwriteNorFlash>(
+        &self,
+        medium: &mut Medium<F>,
+        index: u32,
+    ) -> Result<(), Failed> {
+        let check = self.sector(index) + WORD as u32;
+        medium.write(check, &[0; WORD]).await
+    }
+
+    async fn retire_generation<F: MultiwriteNorFlash>(
+        &self,
+        medium: &mut Medium<F>,
+        generation: u32,
+    ) -> Result<(), Failed> {
+        for index in 0..self.sectors {
+            if let Some(start) = self.start_of(medium, index).await?
+                && start.generation == generation
+            {
+                self.retire(medium, index).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins the next free sector, with the messages of the generation `copied` if there is one.
+    async fn begin<F: MultiwriteNorFlash>(
+        &mut self,
+        medium: &mut Medium<F>,
+        copied: u32,
+    ) -> Result<(), Failed> {
+        let (last, generation) = match self.head {
+            Some((index, generation)) => (index, generation + 1),
+            None => (self.sectors - 1, 1),
+        };
+        for step in 1..=self.sectors {
+            let index = (last + step) % self.sectors;
+            if self.start_of(medium, index).await?.is_some() {
+                continue;
+            }
+            let sector = self.sector(index);
+            if !medium.is_blank(sector..sector + SECTOR).await? {
+                medium.erase(sector, sector + SECTOR).await?;
+            }
+            let mut header = [0; 3 * WORD];
+            header[..WORD].copy_from_slice(&generation.to_le_bytes());
+            header[WORD..2 * WORD].copy_from_slice(&(generation ^ MARK).to_le_bytes());
+            header[2 * WORD..].copy_from_slice(&copied.to_le_bytes());
+            medium.write(sector, &header).await?;
+            self.head = Some((index, generation));
+            self.offset = FIRST;
+            self.last = None;
+            return Ok(());
+        }
+        Err(Failed)
+    }
+
+    /// Adds a message. A waiting one of the same name goes, if both of them say so.
+    pub(super) async fn push<F: MultiwriteNorFlash>(
+        &mut self,
+        medium: &mut Medium<F>,
+        draft: Draft<'_>,
+        work: &mut [u8],
+    ) -> Result<Place, Failure> {
+        let length = draft.message.len();
+        if length > MESSAGE_MOST || usize::from(draft.name) > length {
+            return Err(Failure::TooLong { most: MESSAGE_MOST });
+        }
+        let size = Record::size(length as u32);
+        while self.head.is_none() || self.offset + size > SECTOR {
+            self.make_room(medium, size, work).await?;
+        }
+        let sequence = self.next;
+        let place = work.get_mut(..size as usize).ok_or(Failed)?;
+        draft.write(sequence, place);
+        let address = self.append(medium, place).await?;
+        self.next = sequence.saturating_add(1);
+        if draft.latest {
+            let name = draft.message.get(..usize::from(draft.name));
+            self.supersede(medium, name.unwrap_or_default(), sequence)
+                .await?;
+        }
+        Ok(Place { sequence, address })
+    }
+
+    /// Writes a record, but for its first word, where the head goes on.
+    async fn append<F: MultiwriteNorFlash>(
+        &mut self,
+        medium: &mut Medium<F>,
+        record: &[u8],
+    ) -> Result<u32, Failed> {
+        let (index, _) = self.head.ok_or(Failed)?;
+        let address = self.sector(index) + self.offset;
+        // After a failed write it is not known what is there: then this sector is done with.
+        let after = core::mem::replace(&mut self.offset, SECTOR) + record.len() as u32;
+        let written = record.get(WORD..).ok_or(Failed)?;
+        medium.write(address + WORD as u32, written).await?;
+        self.offset = after;
+        Ok(address)
+    }
+
+    /// Begins a new sector, for which one must be free; or frees one.
+    async fn make_room<F: MultiwriteNorFlash>(
+        &mut self,
+        medium: &mut Medium<F>,
+        size: u32,
+        work: &mut [u8],
+    ) -> Result<(), Failure> {
+        let mut free = 0;
+        // The sector in which the fewest bytes wait.
+        let mut emptiest: Option<(u32, u32, u32)> = None;
+        for index in 0..self.sectors {
+            let Some(start) = self.start_of(medium, index).await? else {
+                free += 1;
+                continue;
+            };
+            let mut bytes = 0;
+            let mut records = Records::of_sector(self.sector(index));
+            while let Some(record) = records.waiting(medium).await? {
+                bytes += Record::size(record.length);
+            }
+            if emptiest.is_none_or(|(_, _, least)| bytes < least) {
+                emptiest = Some((index, start.generation, bytes));
+            }
+        }
+        if free > 1 {
+            return Ok(self.begin(medium, UNWRITTEN).await?);
+        }
+        let (index, generation, bytes) = emptiest.ok_or(Failed)?;
+        if bytes == 0 {
+            return Ok(self.retire(medium, index).await?);
+        }
+        if free == 0 || SECTOR - FIRST - bytes < size.max(WORTHWHILE) {
+            return Err(Failure::Full);
+        }
+        Ok(self.move_from(medium, index, generation, work).await?)
+    }
+
+    /// Moves the messages that wait in a sector to a new one.
+    async fn move_from<F: MultiwriteNorFlash>(
+        &mut self,
+        medium: &mut Medium<F>,
+        index: u32,
+        generation: u32,
+        work: &mut [u8],
+    ) -> Result<(), Failed> {
+        self.begin(medium, generation).await?;
+        let mut records = Records::of_sector(self.sector(index));
+        while let Some(record) = records.waiting(medium).await? {
+            let size = Record::size(record.length) as usize;
+            let place = work.get_mut(..size).ok_or(Failed)?;
+            medium.read(record.address, place).await?;
+            self.append(medium, place).await?;
+        }
+        let (new, _) = self.head.ok_or(Failed)?;
+        let done = self.sector(new) + 3 * WORD as u32;
+        medium.write(done, &[0; WORD]).await?;
+        self.retire(medium, index).await
+    }
+
+    /// Settles the messages before `sequence` whose place the one of this name takes.
+    async fn supersede<F: MultiwriteNorFlash>(
+        &self,
+        medium: &mut Medium<F>,
+        name: &[u8],
+        sequence: u32,
+    ) -> Result<(), Failed> {
+        for index in 0..self.sectors {
+            if self.start_of(medium, index).await?.is_none() {
+                continue;
+            }
+            let mut records = Records::of_sector(self.sector(index));
+            while let Some(record) = records.waiting(medium).await? {
+                if record.latest
+                    && record.sequence < sequence
+                    && record.name as usize == name.len()
+                    && medium.holds(record.address + HEADER, name).await?
+                {
+                    record.settle(medium).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The first message after `after` that waits, read to the start of `into`; how long its name is, and
+    /// how long both. One of more than `most` bytes, from a device with more memory, is dropped.
+    pub(super) async fn next<F: MultiwriteNorFlash>(
+        &mut self,
+        medium: &mut Medium<F>,
+        after: u32,
+        most: usize,
+        into: &mut [u8],
+    ) -> Result<Option<(Place, usize, usize)>, Failed> {
+        loop {
+            let Some(record) = self.first_after(medium, after).await? else {
+                return Ok(None);
+            };
+            self.last = Some(record.place());
+            let fits = record.length as usize <= most;
+            if fits && record.read(medium, into).await?.is_some() {
+                let (name, length) = (record.name as usize, record.length as usize);
+                return Ok(Some((record.place(), name, length)));
+            }
+            record.settle(medium).await?;
+            self.damaged += 1;
+        }
+    }
+
+    async fn first_after<F: NorFlash>(
+        &self,
+        medium: &mut Medium<F>,
+        after: u32,
+    ) -> Result<Option<Record>, Failed> {
+        // As a rule it is the next one in the sector, which then needs no search.
+        if let Some(last) = self.last.filter(|last| last.sequence == after) {
+            let mut records = Records {
+                next: last.address,
+                end: last.address / SECTOR * SECTOR + SECTOR,
+            };
+            records.next(medium).await?;
+            if let Some(record) = records.next(medium).await?
+                && record.waiting
+                && record.sequence == after.saturating_add(1)
+            {
+                return Ok(Some(record));
+            }
+        }
+        let mut first: Option<Record> = None;
+        for index in 0..self.sectors {
+            if self.start_of(medium, index).await?.is_none() {
+                continue;
+            }
+            let mut records = Records::of_sector(self.sector(index));
+            while let Some(record) = records.waiting(medium).await? {
+                if record.sequence > after {
+                    if first.is_none_or(|first| record.sequence < first.sequence) {
+                        first = Some(record);
+                    }
+                    // The others in this sector are newer.
+                    break;
+                }
+            }
+        }
+        Ok(first)
+    }
+
+    /// A message waits no more. One that is settled already stays so.
+    pub(super) async fn settle<F: MultiwriteNorFlash>(
+        &mut self,
+        medium: &mut Medium<F>,
+        place: Place,
+    ) -> Result<(), Failed> {
+        let mut header = [0; HEADER as usize];
+        medium.read(place.address, &mut header).await?;
+        let known = Record::parse(place.address, &header)
+            .filter(|record| record.sequence == place.sequence);
+        let index = place.address.saturating_sub(self.start) / SECTOR;
+        let there = self.start_of(medium, index).await?.is_some();
+        let found = match known.filter(|_| there) {
+            Some(record) => Some(record),
+            // It has moved meanwhile.
+            None => self
+                .first_after(medium, place.sequence.saturating_sub(1))
+                .await?
+                .filter(|record| record.sequence == place.sequence),
+        };
+        match found {
+            Some(record) if record.waiting => record.settle(medium).await,
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! The records of the queue as they lie in a sector.
+
+use embedded_storage_async::nor_flash::{MultiwriteNorFlash, NorFlash, ReadNorFlash};
+
+use super::{FIRST, Place};
+use crate::storage::crc::{crc16, crc32};
+use crate::storage::medium::{Failed, Medium, SECTOR, WORD};
+
+/// The bytes of a record's header.
+pub(super) const HEADER: u32 = 5 * WORD as u32;
+/// A newer message with the same name takes this one's place.
+const LATEST: u16 = 1;
+
+/// Whether a word was overwritten with zeros; a power cut may have left that half done.
+pub(super) const fn is_cleared(word: u32) -> bool {
+    word.count_ones() <= u32::BITS / 2
+}
+
+/// A message for [`Queue::push`](super::Queue::push): name and body in one.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::storage) struct Draft<'b> {
+    pub(in crate::storage) message: &'b [u8],
+    pub(in crate::storage) name: u16,
+    pub(in crate::storage) latest: bool,
+}
+
+impl Draft<'_> {
+    /// Writes the record to the start of `into`, which has its size.
+    pub(super) fn write(&self, sequence: u32, into: &mut [u8]) {
+        let length = self.message.len();
+        let latest = if self.latest { LATEST } else { 0 };
+        let (header, rest) = into.split_at_mut(HEADER as usize);
+        let about = (length as u16).to_le_bytes();
+        header[2 * WORD..3 * WORD].copy_from_slice(&crc32(self.message).to_le_bytes());
+        header[3 * WORD..4 * WORD].copy_from_slice(&sequence.to_le_bytes());
+        header[4 * WORD..4 * WORD + 2].copy_from_slice(&self.name.to_le_bytes());
+        header[4 * WORD + 2..].copy_from_slice(&latest.to_le_bytes());
+        let check = crc16(&[&about, &header[3 * WORD..]]);
+        header[..WORD].fill(0xFF);
+        header[WORD..WORD + 2].copy_from_slice(&about);
+        header[WORD + 2..2 * WORD].copy_from_slice(&check.to_le_bytes());
+        rest[..length].copy_from_slice(self.message);
+        rest[length..].fill(0xFF);
+    }
+}
+
+/// A record as its header tells of it.
+#[derive(Clone, Copy)]
+pub(super) struct Record {
+    pub(super) address: u32,
+    pub(super) sequence: u32,
+    /// The bytes of name and body.
+    pub(super) length: u32,
+    pub(super) name: u32,
+    pub(super) latest: bool,
+    pub(super) waiting: bool,
+    crc: u32,
+}
+
+impl Record {
+    pub(super) const fn place(&self) -> Place {
+        Place {
+            sequence: self.sequence,
+            address: self.address,
+        }
+    }
+
+    pub(super) const fn size(length: u32) -> u32 {
+        HEADER + length.next_multiple_of(WORD as u32)
+    }
+
+    const fn after(&self) -> u32 {
+        self.address + Self::size(self.length)
+    }
+
+    pub(super) fn parse(address: u32, header: &[u8; HEADER as usize]) -> Option<Self> {
+        let word = |number: usize| {
+            let bytes = header.get(number * WORD..).and_then(<[u8]>::first_chunk);
+            bytes.map_or(0, |bytes| u32::from_le_bytes(*bytes))
+        };
+        let (about, name) = (word(1), word(4));
+        let length = about & 0xFFFF;
+        let check = crc16(&[&(about as u16).to_le_bytes(), &header[3 * WORD..]]);
+        let record = Self {
+            address,
+            sequence: word(3),
+            length,
+            name: name & 0xFFFF,
+            latest: (name >> 16) as u16 & LATEST != 0,
+            waiting: !is_cleared(word(0)),
+            crc: word(2),
+        };
+        let fits = address % SECTOR + Self::size(length) <= SECTOR && record.name <= length;
+        ((about >> 16) as u16 == check && fits && record.sequence != 0).then_some(record)
+    }
+
+    /// Reads name and body to the start of `into`, if they are what was written.
+    pub(super) async fn read<'b, F: NorFlash>(
+        &self,
+        medium: &mut Medium<F>,
+        into: &'b mut [u8],
+    ) -> Result<Option<&'b [u8]>, Failed> {
+        let whole = (self.length as usize).next_multiple_of(WORD);
+        let place = into.get_mut(..whole).ok_or(Failed)?;
+        medium.read(self.address + HEADER, place).await?;
+        let message = place.get(..self.length as usize).unwrap_or_default();
+        Ok((crc32(message) == self.crc).then_some(message))
+    }
+
+    pub(super) async fn settle<F: MultiwriteNorFlash>(
+        &self,
+        medium: &mut Medium<F>,
+    ) -> Result<(), Failed> {
+        medium.write(self.address, &[0; WORD]).await
+    }
+}
+
+/// Walks over the records of one sector.
+pub(super) struct Records {
+    pub(super) next: u32,
+    pub(super) end: u32,
+}
+
+impl Records {
+    pub(super) const fn of_sector(sector: u32) -> Self {
+        Self {
+            next: sector + FIRST,
+            end: sector + SECTOR,
+        }
+    }
+
+    /// The next record; at the end, `next` is the first byte that was not written.
+    pub(super) async fn next<F: NorFlash>(
+        &mut self,
+        medium: &mut Medium<F>,
+    ) -> Result<Option<Record>, Failed> {
+        while self.next + HEADER <= self.end {
+            let mut header = [0; HEADER as usize];
+            medium.read(self.next, &mut header).await?;
+            if header == [0xFF; HEADER as usize] {
+                break;
+            }
+            if let Some(record) = Record::parse(self.next, &header) {
+                self.next = record.after();
+                return Ok(Some(record));
+            }
+            // Torn or damaged: what follows begins at one of the next words.
+            self.next += WORD as u32;
+        }
+        Ok(None)
+    }
+
+    pub(super) async fn waiting<F: NorFlash>(
+        &mut self,
+        medium: &mut Medium<F>,
+    ) -> Result<Option<Record>, Failed> {
+        while let Some(record) = self.next(medium).await? {
+            if record.waiting {
+                return Ok(Some(record));
+            }
+        }
+        Ok(None)
+    }
+}
