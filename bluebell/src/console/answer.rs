@@ -88,6 +88,20 @@ impl<W: Write> Answer<'_, W> {
         }
     }
 
+    /// Says how it ended.
+    pub(super) async fn end(&mut self, result: &Result<(), Problem>) {
+        match result {
+            Ok(()) => self.print("ok").await,
+            Err(problem) => self.refuse(problem).await,
+        }
+    }
+
+    /// Says why a command was not carried out.
+    pub(super) async fn refuse(&mut self, problem: &Problem) {
+        self.write("error: ").await;
+        self.print(problem.as_str()).await;
+    }
+
     /// Lets others print until the next line.
     pub async fn pause(&mut self) {
         if let Some(mut output) = self.output.take() {

@@ -28,7 +28,7 @@ pub trait Backend {
     /// Why not, with the remedy.
     async fn carry_out<W: Write>(
         &self,
-        command: Command,
+        command: &Command,
         memory: &mut [u8],
         answer: &mut Answer<'_, W>,
     ) -> Result<(), Problem>;
@@ -58,8 +58,12 @@ pub async fn serve<R: Read, W: Write, B: Backend>(
     memory: &mut ConsoleMemory,
     backend: &B,
 ) -> Infallible {
-    let mut typing = Typing::new(&mut memory.0);
-    let mut collecting = None;
+    let mut desk = Desk {
+        console,
+        backend,
+        typing: Typing::new(&mut memory.0),
+        collecting: None,
+    };
     loop {
         let mut bytes = [0; 32];
         let count = match input.read(&mut bytes).await {
@@ -71,74 +75,123 @@ pub async fn serve<R: Read, W: Write, B: Backend>(
             }
         };
         for &byte in bytes.iter().take(count) {
-            // A text's line may be as long as the text.
-            let most = match collecting {
-                None => MOST_LINE,
-                Some(_) => usize::MAX,
-            };
-            match (typing.take(byte, most), &mut collecting) {
-                (Event::More, _) => {}
-                (Event::GivenUp, _) => {
-                    typing.clear();
-                    collecting = None;
-                    finish(console.answer().await, Err(given_up())).await;
-                }
-                (Event::Line, Some(collected)) => {
-                    if typing.line() == Ok(".") {
-                        typing.drop_line();
-                        let mut answer = console.answer().await;
-                        let result = put(backend, collected, typing.text(), &mut answer).await;
-                        typing.clear();
-                        collecting = None;
-                        finish(answer, result).await;
-                    } else {
-                        let kept = collected.fits && typing.keep_line();
-                        collected.fits = kept && typing.text().len() <= MAX_TEXT;
-                        if !collected.fits {
-                            // There must be room for the dot.
-                            typing.clear();
-                        }
-                    }
-                }
-                (Event::Line, None) => {
-                    let command = match typing.line() {
-                        Ok(line) => Command::parse(line).map_err(Problem::from),
-                        Err(LineError::TooLong) => Err(Problem::new(format_args!(
-                            "the line is too long: it may have {MOST_LINE} bytes"
-                        ))),
-                        Err(LineError::NotText) => Err(not_text()),
-                    };
-                    let memory = typing.clear();
-                    match command {
-                        Ok(None) => {}
-                        Ok(Some(Command::Put(kind))) => {
-                            collecting = Some(Collected { kind, fits: true });
-                            let mut answer = console.answer().await;
-                            answer
-                                .line(format_args!("> {}", Command::Put(kind).name()))
-                                .await;
-                            answer.line(format_args!("{LINES_FOLLOW}")).await;
-                            answer.pause().await;
-                        }
-                        Ok(Some(command)) => {
-                            let mut answer = console.answer().await;
-                            answer.line(format_args!("> {}", command.name())).await;
-                            let result = if command == Command::Help {
-                                answer.text(HELP).await;
-                                Ok(())
-                            } else {
-                                backend.carry_out(command, memory, &mut answer).await
-                            };
-                            memory.zeroize();
-                            finish(answer, result).await;
-                            backend.answered().await;
-                        }
-                        Err(problem) => finish(console.answer().await, Err(problem)).await,
-                    }
-                }
-            }
+            desk.take(byte).await;
         }
         bytes.zeroize();
+    }
+}
+
+/// Where lines are answered. Each kind of line has a future of its own, so that they lie in the same
+/// memory: what a future holds over more than one wait shares its place with nothing.
+struct Desk<'d, W, B> {
+    console: &'d Console<W>,
+    backend: &'d B,
+    typing: Typing<'d>,
+    collecting: Option<Collected>,
+}
+
+impl<W: Write, B: Backend> Desk<'_, W, B> {
+    async fn take(&mut self, byte: u8) {
+        // A text's line may be as long as the text.
+        let most = match self.collecting {
+            None => MOST_LINE,
+            Some(_) => usize::MAX,
+        };
+        match (self.typing.take(byte, most), &mut self.collecting) {
+            (Event::More, _) => {}
+            (Event::GivenUp, _) => {
+                self.typing.clear();
+                self.collecting = None;
+                self.refuse(&given_up()).await;
+            }
+            (Event::Line, Some(_)) if self.typing.line() == Ok(".") => self.put().await,
+            (Event::Line, Some(collected)) => {
+                let kept = collected.fits && self.typing.keep_line();
+                collected.fits = kept && self.typing.text().len() <= MAX_TEXT;
+                if !collected.fits {
+                    // There must be room for the dot.
+                    self.typing.clear();
+                }
+            }
+            (Event::Line, None) => self.carry_out().await,
+        }
+    }
+
+    /// Takes the text that has been collected.
+    async fn put(&mut self) {
+        self.typing.drop_line();
+        let mut answer = self.console.answer().await;
+        let result = match &self.collecting {
+            Some(collected) => put(self.backend, collected, self.typing.text(), &mut answer).await,
+            None => Ok(()),
+        };
+        self.typing.clear();
+        self.collecting = None;
+        answer.end(&result).await;
+        answer.pause().await;
+    }
+
+    /// Carries out the command on the line.
+    async fn carry_out(&mut self) {
+        let command = match self.command() {
+            Ok(Some(command)) => command,
+            Ok(None) => return,
+            Err(problem) => return self.refuse(&problem).await,
+        };
+        match command {
+            Command::Put(kind) => {
+                self.collecting = Some(Collected { kind, fits: true });
+                self.ask_for(kind).await;
+            }
+            command => self.answer(&command).await,
+        }
+    }
+
+    /// Reads the line as a command, and forgets it.
+    fn command(&mut self) -> Result<Option<Command>, Problem> {
+        let command = match self.typing.line() {
+            Ok(line) => Command::parse(line).map_err(Problem::from),
+            Err(LineError::TooLong) => Err(Problem::new(format_args!(
+                "the line is too long: it may have {MOST_LINE} bytes"
+            ))),
+            Err(LineError::NotText) => Err(not_text()),
+        };
+        self.typing.clear();
+        command
+    }
+
+    async fn ask_for(&self, kind: Text) {
+        let mut answer = self.console.answer().await;
+        answer
+            .line(format_args!("> {}", Command::Put(kind).name()))
+            .await;
+        answer.line(format_args!("{LINES_FOLLOW}")).await;
+        answer.pause().await;
+    }
+
+    async fn answer(&mut self, command: &Command) {
+        let mut answer = self.console.answer().await;
+        answer.line(format_args!("> {}", command.name())).await;
+        self.fulfil(command, &mut answer).await;
+        answer.pause().await;
+        self.backend.answered().await;
+    }
+
+    async fn fulfil(&mut self, command: &Command, answer: &mut Answer<'_, W>) {
+        if *command == Command::Help {
+            answer.text(HELP).await;
+            return answer.end(&Ok(())).await;
+        }
+        let memory = self.typing.clear();
+        let result = self.backend.carry_out(command, memory, answer).await;
+        self.typing.clear();
+        answer.end(&result).await;
+    }
+
+    async fn refuse(&self, problem: &Problem) {
+        let mut answer = self.console.answer().await;
+        answer.refuse(problem).await;
+        answer.pause().await;
     }
 }
 
@@ -161,18 +214,6 @@ async fn put<W: Write, B: Backend>(
     }
     let text = core::str::from_utf8(text).map_err(|_| not_text())?;
     backend.put(collected.kind, text, answer).await
-}
-
-async fn finish<W: Write>(mut answer: Answer<'_, W>, result: Result<(), Problem>) {
-    match result {
-        Ok(()) => answer.line(format_args!("ok")).await,
-        Err(problem) => {
-            answer
-                .line(format_args!("error: {}", problem.as_str()))
-                .await
-        }
-    }
-    answer.pause().await;
 }
 
 fn given_up() -> Problem {

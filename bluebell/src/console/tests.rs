@@ -61,7 +61,7 @@ struct Notes(RefCell<Vec<String>>);
 impl Backend for Notes {
     async fn carry_out<W: Write>(
         &self,
-        command: Command,
+        command: &Command,
         memory: &mut [u8],
         answer: &mut Answer<'_, W>,
     ) -> Result<(), Problem> {

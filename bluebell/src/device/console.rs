@@ -40,7 +40,7 @@ pub(super) struct ConsoleBackend<'d> {
 impl Backend for ConsoleBackend<'_> {
     async fn carry_out<W: Write>(
         &self,
-        command: Command,
+        command: &Command,
         memory: &mut [u8],
         answer: &mut Answer<'_, W>,
     ) -> Result<(), Problem> {
@@ -49,7 +49,7 @@ impl Backend for ConsoleBackend<'_> {
             Command::Networks => self.networks(answer).await,
             Command::Join(ssid, password) => return self.join(ssid, password, answer).await,
             Command::Forget(ssid) => {
-                if !self.shared.wifi.forget(ssid).await? {
+                if !self.shared.wifi.forget(ssid.clone()).await? {
                     return Err(Problem::new(format_args!(
                         "no such network is stored: networks lists them"
                     )));
@@ -61,12 +61,7 @@ impl Backend for ConsoleBackend<'_> {
             }
             Command::Config => return self.config(memory, answer).await,
             Command::Source => answer.text(self.app.source).await,
-            Command::Log => {
-                let mut reader = LogReader::new();
-                while let Some(line) = reader.next(self.shared.log, self.shared.store).await {
-                    answer.text(line).await;
-                }
-            }
+            Command::Log => self.log(memory, answer).await,
             Command::Jobs => self.jobs(answer).await,
             Command::Restart => self.restart.set(true),
             Command::FactoryReset => {
@@ -226,15 +221,22 @@ impl ConsoleBackend<'_> {
         }
     }
 
+    async fn log<W: Write>(&self, memory: &mut [u8], answer: &mut Answer<'_, W>) {
+        let mut reader = LogReader::new(memory);
+        while let Some(line) = reader.next(self.shared.log, self.shared.store).await {
+            answer.text(line).await;
+        }
+    }
+
     async fn join<W: Write>(
         &self,
-        ssid: Ssid,
-        password: Password,
+        ssid: &Ssid,
+        password: &Password,
         answer: &mut Answer<'_, W>,
     ) -> Result<(), Problem> {
         let wifi = self.shared.wifi;
         answer.pause().await;
-        wifi.submit(ssid.clone(), password);
+        wifi.submit(ssid.clone(), password.clone());
         let decided = with_timeout(JOIN, wifi.decided()).await;
         let Ok(decided) = decided else {
             return Err(Problem::new(format_args!(
@@ -242,7 +244,7 @@ impl ConsoleBackend<'_> {
                 JOIN.as_secs()
             )));
         };
-        if decided.ssid.as_ref() != Some(&ssid) {
+        if decided.ssid.as_ref() != Some(ssid) {
             return Err(Problem::new(format_args!(
                 "another network was asked for meanwhile: look at status"
             )));
@@ -251,7 +253,7 @@ impl ConsoleBackend<'_> {
             SubmissionState::Failed(reason) => Err(reason.into()),
             SubmissionState::Online(address) => {
                 answer.line(format_args!("address: {address}")).await;
-                self.is_stored(&ssid).await
+                self.is_stored(ssid).await
             }
             SubmissionState::Idle | SubmissionState::Joining => Err(Problem::new(format_args!(
                 "joined and lost again: it is retried, look at status"

@@ -10,7 +10,7 @@ use drivers::{Button, Countdown, Press};
 use embassy_futures::join::join;
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_sync::channel::Channel;
-use embassy_time::{Duration, with_timeout};
+use embassy_time::{TimeoutError, with_timeout};
 use embedded_hal::digital::InputPin;
 use embedded_hal_async::digital::Wait;
 
@@ -116,13 +116,9 @@ impl<F: AsyncFn(&Message<'_>, Handle<'_>)> Part for Subscription<F> {
 
     async fn deliver(&self, message: &Message<'_>, device: Handle<'_>) {
         if crate::mqtt::topic::matches(self.filter, message.topic()) {
-            bounded(
-                device,
-                "message",
-                self.filter,
-                (self.callback)(message, device),
-            )
-            .await;
+            let callback = (self.callback)(message, device);
+            let done = with_timeout(device.callback_limit(), callback).await;
+            in_time(done, device, "message", self.filter);
         }
     }
 }
@@ -153,7 +149,8 @@ impl<F: AsyncFn(Handle<'_>)> Part for Scheduled<F> {
         loop {
             // Held while the callback runs: a slot that comes meanwhile is skipped.
             let _run = jobs.due(id).await;
-            bounded(device, "job", name, (self.callback)(device)).await;
+            let done = with_timeout(device.callback_limit(), (self.callback)(device)).await;
+            in_time(done, device, "job", name);
         }
     }
 }
@@ -205,7 +202,8 @@ async fn watch<P: Wait + InputPin>(
     let call = async {
         loop {
             let press = presses.receive().await;
-            bounded(device, "button", "", callback(press)).await;
+            let done = with_timeout(device.callback_limit(), callback(press)).await;
+            in_time(done, device, "button", "");
         }
     };
     join(take, call).await;
@@ -222,7 +220,8 @@ impl<F: AsyncFn(Handle<'_>)> Part for Expired<'_, F> {
     async fn run(&self, device: Handle<'_>) {
         loop {
             self.countdown.expired().await;
-            bounded(device, "countdown", "", (self.callback)(device)).await;
+            let done = with_timeout(device.callback_limit(), (self.callback)(device)).await;
+            in_time(done, device, "countdown", "");
         }
     }
 }
@@ -267,11 +266,11 @@ impl<L: Parts> Values for ValuesOf<'_, L> {
     }
 }
 
-/// Gives a callback its time; one that takes longer is dropped, and that is logged.
-async fn bounded(device: Handle<'_>, kind: &str, name: &str, callback: impl Future<Output = ()>) {
-    let limit: Duration = device.callback_limit();
-    if with_timeout(limit, callback).await.is_err() {
-        let limit = limit.as_millis();
+/// Logs a callback that had its time and was dropped. It is not waited for here: a callback that is an
+/// argument of a future takes its room twice.
+fn in_time(done: Result<(), TimeoutError>, device: Handle<'_>, kind: &str, name: &str) {
+    if done.is_err() {
+        let limit = device.callback_limit().as_millis();
         log!(
             device,
             Warn,

@@ -39,7 +39,8 @@ impl<'b, B: Board, L: Parts> Device<'b, B, L> {
     ///
     /// Cancellation: dropping the future is a power cut, and as safe as one: what was acknowledged is on
     /// flash, and the next boot finds it.
-    pub async fn run(self) -> Infallible {
+    // Not `async fn`: that keeps a place for its arguments, and another for what they are taken apart into.
+    pub fn run(self) -> impl Future<Output = Infallible> {
         let Self {
             hardware,
             app,
@@ -68,113 +69,115 @@ impl<'b, B: Board, L: Parts> Device<'b, B, L> {
             console: console_memory,
         } = memory;
 
-        let booted = Instant::now();
-        let log = Log::new(log);
-        let store = Store::new(store);
-        let jobs = Jobs::new(jobs);
-        let wifi = Wifi::new();
-        let clock = Clock::new(Timezone::UTC);
-        let console = Console::new(console);
+        async move {
+            let booted = Instant::now();
+            let log = Log::new(log);
+            let store = Store::new(store);
+            let jobs = Jobs::new(jobs);
+            let wifi = Wifi::new();
+            let clock = Clock::new(Timezone::UTC);
+            let console = Console::new(console);
 
-        let reason = system.reset_reason();
-        log!(
-            log,
-            Info,
-            "device",
-            "{} on bluebell {} ({reason})",
-            app.name,
-            crate::COMMIT
-        );
-        for line in system.crash().into_iter().flat_map(str::lines) {
-            log!(log, Error, "device", "crashed before this boot: {line}");
-        }
+            let reason = system.reset_reason();
+            log!(
+                log,
+                Info,
+                "device",
+                "{} on bluebell {} ({reason})",
+                app.name,
+                crate::COMMIT
+            );
+            for line in system.crash().into_iter().flat_map(str::lines) {
+                log!(log, Error, "device", "crashed before this boot: {line}");
+            }
 
-        // Declared before the store's owner runs, so that they outlive it.
-        let (vault, config, networks, ssid, password, mqtt, shared);
-        let mut kept = pin!(join(
-            store.serve(flash, &flash_layout, &log),
-            log.keep(&store)
-        ));
+            // Declared before the store's owner runs, so that they outlive it.
+            let (vault, config, networks, ssid, password, mqtt, shared);
+            let mut kept = pin!(join(
+                store.serve(flash, &flash_layout, &log),
+                log.keep(&store)
+            ));
 
-        alongside(kept.as_mut(), pin!(reset::carry_out(&store, &log))).await;
-        vault = alongside(kept.as_mut(), pin!(open_vault(&store, system, &log))).await;
-        networks = SealedNetworks::new(&store, &vault);
-        let boot = Boot {
-            app: &app,
-            store: &store,
-            vault: &vault,
-            system,
-            log: &log,
-        };
-        let (text, other) = mqtt_memory.scratch();
-        config = alongside(kept.as_mut(), pin!(boot.config(text, other))).await;
-        log.set_level(config.log.level);
-        store.set_log_size(config.log.size);
-        clock.set_timezone(boot.timezone(&config));
-        alongside(kept.as_mut(), pin!(boot.networks(&networks, text))).await;
-        (ssid, password) = boot.access_point(&config);
-        if let Some(country) = config.wifi.country {
-            radio.set_country(country);
-        }
+            alongside(kept.as_mut(), pin!(reset::carry_out(&store, &log))).await;
+            vault = alongside(kept.as_mut(), pin!(open_vault(&store, system, &log))).await;
+            networks = SealedNetworks::new(&store, &vault);
+            let boot = Boot {
+                app: &app,
+                store: &store,
+                vault: &vault,
+                system,
+                log: &log,
+            };
+            let (text, other) = mqtt_memory.scratch();
+            config = alongside(kept.as_mut(), pin!(boot.config(text, other))).await;
+            log.set_level(config.log.level);
+            store.set_log_size(config.log.size);
+            clock.set_timezone(boot.timezone(&config));
+            alongside(kept.as_mut(), pin!(boot.networks(&networks, text))).await;
+            (ssid, password) = boot.access_point(&config);
+            if let Some(country) = config.wifi.country {
+                radio.set_country(country);
+            }
 
-        mqtt = Mqtt::new(mqtt_memory);
-        shared = Shared {
-            log: &log,
-            store: &store,
-            mqtt: &mqtt,
-            jobs: &jobs,
-            wifi: &wifi,
-            clock: &clock,
-            config: &config,
-            booted,
-            callback_limit,
-        };
-        let pages = Pages {
-            files: app.files,
-            values: &ValuesOf(&parts),
-        };
-        let services = Services {
-            shared: &shared,
-            system,
-            ssid: &ssid,
-            password: &password,
-        };
-        let backend = ConsoleBackend {
-            shared: &shared,
-            app: &app,
-            system,
-            networks: &networks,
-            access_point: (&ssid, &password),
-            restart: Cell::new(false),
-        };
-        let settings = wifi::Settings {
-            portal_after: config.wifi.portal_after,
-            access_point_ssid: &ssid,
-            access_point_password: &password,
-        };
-        let on = join5(
-            join3(
-                wifi.run(&mut radio, &settings, &networks, &log, system),
-                services.portal(&portal, portal_services, pages, portal_memory, &console),
-                services.print(&console),
-            ),
-            services.mqtt(&station, own_servers, &parts),
-            services.time(&station, own_servers),
-            join4(
-                jobs.run(&clock, &log),
-                parts.run(Handle { shared: &shared }),
-                services.deliver(&parts),
-                services.heartbeat(),
-            ),
-            join3(
-                services.status(),
-                services.watchdog(),
-                console::serve(&mut commands, &console, console_memory, &backend),
-            ),
-        );
-        match select(kept, on).await {
-            Either::First((never, _)) => never,
-            Either::Second(((never, ..), ..)) => never,
+            mqtt = Mqtt::new(mqtt_memory);
+            shared = Shared {
+                log: &log,
+                store: &store,
+                mqtt: &mqtt,
+                jobs: &jobs,
+                wifi: &wifi,
+                clock: &clock,
+                config: &config,
+                booted,
+                callback_limit,
+            };
+            let pages = Pages {
+                files: app.files,
+                values: &ValuesOf(&parts),
+            };
+            let services = Services {
+                shared: &shared,
+                system,
+                ssid: &ssid,
+                password: &password,
+            };
+            let backend = ConsoleBackend {
+                shared: &shared,
+                app: &app,
+                system,
+                networks: &networks,
+                access_point: (&ssid, &password),
+                restart: Cell::new(false),
+            };
+            let settings = wifi::Settings {
+                portal_after: config.wifi.portal_after,
+                access_point_ssid: &ssid,
+                access_point_password: &password,
+            };
+            let on = join5(
+                join3(
+                    wifi.run(&mut radio, &settings, &networks, &log, system),
+                    services.portal(&portal, portal_services, pages, portal_memory, &console),
+                    services.print(&console),
+                ),
+                services.mqtt(&station, own_servers, &parts),
+                services.time(&station, own_servers),
+                join4(
+                    jobs.run(&clock, &log),
+                    parts.run(Handle { shared: &shared }),
+                    services.deliver(&parts),
+                    services.heartbeat(),
+                ),
+                join3(
+                    services.status(),
+                    services.watchdog(),
+                    console::serve(&mut commands, &console, console_memory, &backend),
+                ),
+            );
+            match select(kept, on).await {
+                Either::First((never, _)) => never,
+                Either::Second(((never, ..), ..)) => never,
+            }
         }
     }
 }

@@ -34,6 +34,9 @@ pub const KEEP_WITHIN: Duration = Duration::from_secs(2);
 /// How many bytes are enough to be kept without waiting longer.
 const ENOUGH: usize = 512;
 
+/// How much is read from flash at a time.
+const CHUNK: usize = 512;
+
 /// How long a failed flash is left alone.
 const PAUSE: Duration = Duration::from_secs(5);
 
@@ -131,19 +134,26 @@ impl<'m> Log<'m> {
             self.until(&self.printer, || self.pending(&self.printed) > 0)
                 .await;
             let mut line = String::<LINE>::new();
-            let mut entry = [0; ENTRY];
-            while let Some((length, next)) = self.copy_lines(self.printed.get(), &mut entry, 1) {
-                show(entry.get(1..length).unwrap_or_default(), &mut line);
-                if line.push('\n').is_err() {
-                    line.pop();
-                    let _ = line.push('\n');
-                }
+            while let Some(next) = self.next_line(&mut line) {
                 // In one piece, for a console that is shared. There is nobody to tell that it fails.
                 let _ = console.write_all(line.as_bytes()).await;
                 self.printed.set(next);
             }
             let _ = console.flush().await;
         }
+    }
+
+    /// The next line to be printed, with its end, and the place after it. Not a part of its caller, so
+    /// that the entry is not in memory while a console takes the line.
+    fn next_line(&self, line: &mut String<LINE>) -> Option<Place> {
+        let mut entry = [0; ENTRY];
+        let (length, next) = self.copy_lines(self.printed.get(), &mut entry, 1)?;
+        show(entry.get(1..length).unwrap_or_default(), line);
+        if line.push('\n').is_err() {
+            line.pop();
+            let _ = line.push('\n');
+        }
+        Some(next)
     }
 
     /// Keeps lines on flash as they are written: an error at once, others after a short delay or
@@ -179,7 +189,8 @@ impl<'m> Log<'m> {
     /// Visits every line, oldest first: those on flash, then those that are not there yet. Lines have
     /// no line end.
     pub async fn read(&self, store: &Store<'_>, visit: &mut dyn FnMut(&str)) {
-        let mut reader = LogReader::new();
+        let mut chunk = [0; CHUNK];
+        let mut reader = LogReader::new(&mut chunk);
         while let Some(line) = reader.next(self, store).await {
             visit(line);
         }

@@ -9,15 +9,12 @@ use super::entry::{ENTRY, LINE, show};
 use super::ring::Place;
 use crate::storage::{LogCursor, Store};
 
-/// The bytes that are read from flash at a time: an entry fits.
-const CHUNK: usize = 512;
-
 /// A place in the log, from where it is read on; begins at the oldest line.
 ///
 /// It may be kept for as long as wanted. What leaves the log meanwhile is passed over.
-pub struct LogReader {
+pub struct LogReader<'m> {
     cursor: LogCursor,
-    chunk: [u8; CHUNK],
+    chunk: &'m mut [u8],
     /// What of the chunk is not shown yet.
     rest: core::ops::Range<usize>,
     /// Where to go on in RAM, once the lines on flash are through.
@@ -25,19 +22,17 @@ pub struct LogReader {
     line: String<LINE>,
 }
 
-impl Default for LogReader {
-    fn default() -> Self {
-        Self::new()
-    }
-}
+impl<'m> LogReader<'m> {
+    /// The least bytes of memory for a reader: an entry fits.
+    pub const CHUNK: usize = ENTRY;
 
-impl LogReader {
-    /// A reader at the oldest line.
+    /// A reader at the oldest line. `chunk`, of [`LogReader::CHUNK`] bytes or more, takes what is read
+    /// from flash at a time.
     #[must_use]
-    pub const fn new() -> Self {
+    pub const fn new(chunk: &'m mut [u8]) -> Self {
         Self {
             cursor: LogCursor::START,
-            chunk: [0; CHUNK],
+            chunk,
             rest: 0..0,
             memory: None,
             line: String::new(),
@@ -49,7 +44,7 @@ impl LogReader {
     /// Lines on flash come first, then those that are in RAM only. Cancellation safe.
     pub async fn next(&mut self, log: &Log<'_>, store: &Store<'_>) -> Option<&str> {
         if self.memory.is_none() && self.rest.is_empty() {
-            match store.log_read(self.cursor, &mut self.chunk).await {
+            match store.log_read(self.cursor, self.chunk).await {
                 Ok((0, _)) => self.memory = Some(log.kept_until()),
                 Ok((length, next)) => {
                     self.rest = 0..length;
