@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bluebell::log::Log;
-use bluebell::portal::{Backend, File, PortalMemory, serve, serve_dhcp, serve_dns};
+use bluebell::portal::{Backend, File, PortalMemory, serve, serve_dhcp_and_dns};
 use bluebell::wifi::{Password, Sighting, Ssid, Submission};
 use edge_nal_std::Stack;
-use embassy_futures::select::select4;
+use embassy_futures::select::select3;
 use embassy_time::Timer;
 
 /// So long that only a hang reaches it.
@@ -92,10 +92,9 @@ fn with_services(client: impl FnOnce(Ports) + Send) {
                     Timer::after_millis(10).await;
                 }
             };
-            select4(
+            select3(
                 serve(&stack, &device, &mut memory, &log),
-                serve_dhcp(&stack, own, ports.dhcp.port(), &log),
-                serve_dns(&stack, own, ports.dns.port(), &log),
+                serve_dhcp_and_dns(&stack, own, [ports.dhcp.port(), ports.dns.port()], &log),
                 client,
             )
             .await;

@@ -9,7 +9,7 @@ use bluebell::portal::{self, Backend, PortalMemory};
 use bluebell::wifi::{Auth, Password, Sighting, Ssid, Submission, SubmissionState};
 use edge_nal::{UdpBind, UdpReceive, UdpSend};
 use embassy_futures::join::join_array;
-use embassy_futures::select::{Either4, select4};
+use embassy_futures::select::{Either3, select3};
 use embassy_time::{Duration, Timer, with_timeout};
 use embedded_io_async::{Read, Write};
 use sim::net::{Faults, Host, Network, UdpSocket};
@@ -92,13 +92,12 @@ fn with_portal(seed: u64, test: impl AsyncFnOnce(&World)) {
     let mut lines = [0; 2048];
     let log = Log::new(&mut lines);
     let mut memory: PortalMemory = PortalMemory::new();
-    let ran = run_virtual(select4(
+    let ran = run_virtual(select3(
         portal::serve(&world.portal, &world.device, &mut memory, &log),
-        portal::serve_dhcp(&world.portal, DEVICE, 67, &log),
-        portal::serve_dns(&world.portal, DEVICE, 53, &log),
+        portal::serve_dhcp_and_dns(&world.portal, DEVICE, [67, 53], &log),
         test(&world),
     ));
-    assert!(matches!(ran, Either4::Fourth(())));
+    assert!(matches!(ran, Either3::Third(())));
 }
 
 /// A client's DHCP packet (RFC 2131, figure 1).

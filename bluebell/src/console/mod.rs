@@ -33,6 +33,11 @@ impl ConsoleMemory {
     pub const fn new() -> Self {
         Self([0; 3584])
     }
+
+    /// The memory, for whoever needs some before anything can be typed.
+    pub(crate) const fn scratch(&mut self) -> &mut [u8] {
+        &mut self.0
+    }
 }
 
 impl Default for ConsoleMemory {

@@ -133,22 +133,32 @@ impl<W: Write, B: Backend> Desk<'_, W, B> {
 
     /// Carries out the command on the line.
     async fn carry_out(&mut self) {
-        let command = match self.command() {
-            Ok(Some(command)) => command,
-            Ok(None) => return,
-            Err(problem) => return self.refuse(&problem).await,
-        };
-        match command {
-            Command::Put(kind) => {
-                self.collecting = Some(Collected { kind, fits: true });
-                self.ask_for(kind).await;
+        match &self.command().await {
+            None => {}
+            Some(Command::Put(kind)) => {
+                self.collecting = Some(Collected {
+                    kind: *kind,
+                    fits: true,
+                });
+                self.ask_for(*kind).await;
             }
-            command => self.answer(&command).await,
+            Some(command) => self.answer(command).await,
+        }
+    }
+
+    /// The line's command, if it has one; what is wrong with it is said.
+    async fn command(&mut self) -> Option<Command> {
+        match self.parse() {
+            Ok(command) => command,
+            Err(problem) => {
+                self.refuse(&problem).await;
+                None
+            }
         }
     }
 
     /// Reads the line as a command, and forgets it.
-    fn command(&mut self) -> Result<Option<Command>, Problem> {
+    fn parse(&mut self) -> Result<Option<Command>, Problem> {
         let command = match self.typing.line() {
             Ok(line) => Command::parse(line).map_err(Problem::from),
             Err(LineError::TooLong) => Err(Problem::new(format_args!(

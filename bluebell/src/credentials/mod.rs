@@ -13,7 +13,7 @@ use zeroize::Zeroize;
 
 /// A text of at most `N` bytes that is never shown and is wiped when it is dropped.
 #[derive(Clone, PartialEq, Eq, Default)]
-pub struct Secret<const N: usize>(String<N>);
+pub struct Secret<const N: usize>(String<N, u8>);
 
 impl<const N: usize> Secret<N> {
     /// Takes over a text; `None` when it has more than `N` bytes.

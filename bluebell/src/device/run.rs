@@ -108,7 +108,7 @@ impl<'b, B: Board, L: Parts> Device<'b, B, L> {
                 system,
                 log: &log,
             };
-            let (text, other) = mqtt_memory.scratch();
+            let (text, other) = (console_memory.scratch(), portal_memory.scratch());
             config = alongside(kept.as_mut(), pin!(boot.config(text, other))).await;
             log.set_level(config.log.level);
             store.set_log_size(config.log.size);
@@ -252,11 +252,8 @@ impl Services<'_> {
             self.announce(services.address, console).await;
             let dhcp_and_dns = async {
                 if let (true, SocketAddr::V4(address)) = (services.dhcp_and_dns, services.address) {
-                    join(
-                        portal::serve_dhcp(stack, *address.ip(), DHCP_PORT, log),
-                        portal::serve_dns(stack, *address.ip(), DNS_PORT, log),
-                    )
-                    .await;
+                    let (address, ports) = (*address.ip(), [DHCP_PORT, DNS_PORT]);
+                    portal::serve_dhcp_and_dns(stack, address, ports, log).await;
                 }
             };
             let open = join(memory.serve(stack, &backend, log), dhcp_and_dns);

@@ -9,13 +9,13 @@ use super::inbox::Inbox;
 /// | `PACKET` | the longest packet from the broker; twice |
 /// | `INBOX` | messages that wait for the application, 11 bytes more each |
 /// | `OUTBOX` | QoS 1 and 2 messages that wait for the broker, 7 bytes more each |
-/// | `TRANSMIT` | packets on their way out, and so the longest one; twice |
+/// | `TRANSMIT` | packets on their way out, and so the longest one |
 ///
 /// `PACKET` is what the broker is told as its maximum packet size. With [`packet_for`] it has room for a
 /// message of which topic and payload together have the given length.
 pub struct MqttMemory<
     const PACKET: usize = { packet_for(1024) },
-    const INBOX: usize = 4096,
+    const INBOX: usize = 2048,
     const OUTBOX: usize = 4096,
     const TRANSMIT: usize = 1280,
 > {
@@ -23,7 +23,7 @@ pub struct MqttMemory<
     pub(super) deliver: [u8; PACKET],
     pub(super) inbox: [u8; INBOX],
     pub(super) outbox: [u8; OUTBOX],
-    pub(super) transmit: [[u8; TRANSMIT]; 2],
+    pub(super) transmit: [u8; TRANSMIT],
 }
 
 /// How long a packet gets whose topic and payload together have `message` bytes: the most for its
@@ -65,13 +65,8 @@ impl<const PACKET: usize, const INBOX: usize, const OUTBOX: usize, const TRANSMI
             deliver: [0; PACKET],
             inbox: [0; INBOX],
             outbox: [0; OUTBOX],
-            transmit: [[0; TRANSMIT]; 2],
+            transmit: [0; TRANSMIT],
         }
-    }
-
-    /// Two buffers, of `INBOX` and `OUTBOX` bytes, for whoever needs some before the memory is in use.
-    pub(crate) fn scratch(&mut self) -> (&mut [u8], &mut [u8]) {
-        (&mut self.inbox, &mut self.outbox)
     }
 }
 

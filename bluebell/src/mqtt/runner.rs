@@ -390,7 +390,8 @@ impl<'m> Link<'_, 'm> {
         }
     }
 
-    /// Lets the session write what it owes and takes it over.
+    /// Lets the session write what it owes and takes it over. What it still owes goes before what the
+    /// application adds once the buffer is back: the writer comes here first.
     fn fill(&self) -> Option<Lease<'_, 'm>> {
         let shared = &mut *self.mqtt.shared.borrow_mut();
         let now = Instant::now();
@@ -398,12 +399,6 @@ impl<'m> Link<'_, 'm> {
         let (session, _, mut outlet) = self.parts(shared);
         session.fill(now, &mut outlet);
         let taken = shared.transmit.take();
-        if taken.is_some() {
-            // What the session still owes goes before what the application adds next.
-            let (session, _, mut outlet) = self.parts(shared);
-            session.fill(now, &mut outlet);
-            shared.application.wake();
-        }
         if shared.session.answers() != answers {
             // The reader, which was asked before the writer, may wait for just that.
             shared.wake_runner();

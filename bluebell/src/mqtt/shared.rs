@@ -34,12 +34,11 @@ impl<'m> Shared<'m> {
     pub(super) fn new<const P: usize, const I: usize, const O: usize, const T: usize>(
         memory: &'m mut MqttMemory<P, I, O, T>,
     ) -> Self {
-        let [filling, other] = &mut memory.transmit;
         Self {
             session: Session::new(&V5),
             inbox: Inbox::new(&mut memory.inbox),
             outbox: Outbox::new(&mut memory.outbox),
-            transmit: Transmit::new([filling, other]),
+            transmit: Transmit::new(&mut memory.transmit),
             receive: &mut memory.receive,
             deliver: &mut memory.deliver,
             delivered: 0,

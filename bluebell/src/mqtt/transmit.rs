@@ -1,7 +1,8 @@
 //! Packets on their way to the socket.
 //!
-//! Guarantees: packets are whole and stay in order; while one buffer is being written to the socket
-//! the other is filled, so that small packets leave together, in one write.
+//! Guarantees: packets are whole and stay in order; small ones that come together leave together, in
+//! one write. While they are being written to the socket, which has a buffer of its own, no more are
+//! taken.
 
 use core::mem;
 
@@ -18,37 +19,37 @@ pub(super) enum Put {
     Never,
 }
 
-/// Two buffers of the same length.
+/// One buffer, which is lent to whoever writes it.
 pub(super) struct Transmit<'m> {
-    filling: &'m mut [u8],
-    length: usize,
     /// Empty while it is being written.
-    other: &'m mut [u8],
+    buffer: &'m mut [u8],
+    capacity: usize,
+    length: usize,
 }
 
 impl<'m> Transmit<'m> {
-    pub(super) const fn new(buffers: [&'m mut [u8]; 2]) -> Self {
-        let [filling, other] = buffers;
+    pub(super) const fn new(buffer: &'m mut [u8]) -> Self {
         Self {
-            filling,
+            capacity: buffer.len(),
+            buffer,
             length: 0,
-            other,
         }
     }
 
     /// The longest packet that ever fits.
     pub(super) const fn capacity(&self) -> usize {
-        self.filling.len()
+        self.capacity
     }
 
     /// Adds a packet of at most `maximum` bytes.
     pub(super) fn put(&mut self, codec: &dyn Codec, packet: &Outgoing<'_>, maximum: u32) -> Put {
-        let length = codec.encode(packet, &mut self.filling[self.length..]);
-        if length > self.filling.len() || u32::try_from(length).is_ok_and(|length| length > maximum)
-        {
+        let room = self.buffer.get_mut(self.length..).unwrap_or_default();
+        let free = room.len();
+        let length = codec.encode(packet, room);
+        if length > self.capacity || u32::try_from(length).is_ok_and(|length| length > maximum) {
             return Put::Never;
         }
-        if length > self.filling.len() - self.length {
+        if length > free {
             return Put::Later;
         }
         self.length += length;
@@ -57,21 +58,20 @@ impl<'m> Transmit<'m> {
 
     /// Hands out what there is, as a buffer and how much of it is in use; the caller gives it back.
     pub(super) fn take(&mut self) -> Option<(&'m mut [u8], usize)> {
-        if self.length == 0 || self.other.is_empty() {
+        if self.length == 0 {
             return None;
         }
-        let taken = mem::replace(&mut self.filling, mem::take(&mut self.other));
-        Some((taken, mem::take(&mut self.length)))
+        Some((mem::take(&mut self.buffer), mem::take(&mut self.length)))
     }
 
-    /// Takes back a buffer that was handed out.
+    /// Takes back the buffer that was handed out.
     pub(super) fn give_back(&mut self, buffer: &'m mut [u8]) {
-        self.other = buffer;
+        self.buffer = buffer;
     }
 
     /// Whether all packets were handed out and written.
     pub(super) const fn is_empty(&self) -> bool {
-        self.length == 0 && !self.other.is_empty()
+        self.length == 0 && !self.buffer.is_empty()
     }
 
     /// Forgets what was not handed out.

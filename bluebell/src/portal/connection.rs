@@ -111,7 +111,7 @@ impl<T: Read + Write + TcpShutdown> Connection<'_, T> {
 
     /// Says that nothing more comes, and reads on for a while: closing with unread bytes would reset
     /// the connection and take the answer from a client that has not read it yet.
-    pub(super) async fn linger(mut self, scratch: &mut [u8]) {
+    pub(super) async fn linger(&mut self, scratch: &mut [u8]) {
         let now = Instant::now();
         let until = now.saturating_add(LINGER);
         self.enter(Phase::Lingering(now));
@@ -131,7 +131,7 @@ impl<T: Read + Write + TcpShutdown> Connection<'_, T> {
     /// Lets the seat go at once. An answer that is still on its way gets a moment to arrive; a
     /// connection without one is broken off, because waiting for the client's acknowledgement would
     /// leave nobody listening meanwhile.
-    pub(super) async fn part(mut self, answered: bool) {
+    pub(super) async fn part(&mut self, answered: bool) {
         self.enter(Phase::Leaving);
         let _ = match answered {
             true => with_timeout(PARTING, self.socket.close(Close::Write)).await,

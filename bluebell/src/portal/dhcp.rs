@@ -12,16 +12,17 @@ use core::convert::Infallible;
 use core::fmt::Write;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use edge_nal::{UdpBind, UdpReceive, UdpSend};
+use edge_nal::{UdpBind, UdpSend};
 use embassy_futures::yield_now;
 use embassy_time::{Duration, Instant, Timer};
 use heapless::String;
 
+use super::datagram::{DATAGRAM, DatagramRoom};
 use crate::log;
 use crate::log::Log;
 
 /// The longest packet that is read: what a client must be able to take (RFC 2131, 2), and some more.
-const PACKET: usize = 768;
+const PACKET: usize = DATAGRAM;
 /// How many clients have an address at a time.
 const LEASES: usize = 8;
 /// How long an address is lent.
@@ -30,28 +31,30 @@ const LEASE_SECONDS: u32 = 600;
 /// Gives addresses to clients of the access point. `port` is 67 outside of tests.
 ///
 /// Cancellation: dropping the future forgets the leases; clients renew theirs within minutes.
-pub async fn serve_dhcp<S: UdpBind>(
+pub(super) async fn serve_dhcp<S: UdpBind>(
     stack: &S,
     address: Ipv4Addr,
     port: u16,
+    room: &DatagramRoom,
     log: &Log<'_>,
 ) -> Infallible {
     let mut lender = Lender::new(address);
-    let mut buffer = [0; PACKET];
     let at = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port);
     let mut logged = false;
     loop {
         match stack.bind(at).await {
             Ok(mut socket) => {
                 logged = false;
-                while let Ok((length, from)) = socket.receive(&mut buffer).await {
+                while let Ok(mut datagram) = room.receive(&mut socket).await {
                     let now = Instant::now().as_secs();
-                    if let Some((length, to)) = lender.reply(&mut buffer, length, now) {
+                    let length = datagram.length;
+                    if let Some((length, to)) = lender.reply(&mut datagram.bytes, length, now) {
                         // A client is told at the port it asks from, which is 68.
-                        let to = SocketAddr::new(IpAddr::V4(to), from.port());
+                        let to = SocketAddr::new(IpAddr::V4(to), datagram.from.port());
                         // Who is not reached asks again.
-                        let _ = socket.send(to, &buffer[..length]).await;
+                        let _ = socket.send(to, &datagram.bytes[..length]).await;
                     }
+                    drop(datagram);
                     yield_now().await;
                 }
             }

@@ -10,10 +10,11 @@
 use core::convert::Infallible;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use edge_nal::{UdpBind, UdpReceive, UdpSend};
+use edge_nal::{UdpBind, UdpSend};
 use embassy_futures::yield_now;
 use embassy_time::{Duration, Timer};
 
+use super::datagram::DatagramRoom;
 use crate::log;
 use crate::log::Log;
 
@@ -31,25 +32,28 @@ const NOT_IMPLEMENTED: u8 = 4;
 /// portal. `port` is 53 outside of tests.
 ///
 /// Cancellation: nothing is kept.
-pub async fn serve_dns<S: UdpBind>(
+pub(super) async fn serve_dns<S: UdpBind>(
     stack: &S,
     address: Ipv4Addr,
     port: u16,
+    room: &DatagramRoom,
     log: &Log<'_>,
 ) -> Infallible {
-    let mut buffer = [0; MESSAGE];
     let at = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port);
     let mut logged = false;
     loop {
         match stack.bind(at).await {
             Ok(mut socket) => {
                 logged = false;
-                while let Ok((length, from)) = socket.receive(&mut buffer).await {
+                while let Ok(mut datagram) = room.receive(&mut socket).await {
+                    let (length, from) = (datagram.length, datagram.from);
                     // The rest of a longer message was cut off, which leaves the question.
-                    if let Some(reply) = reply(&mut buffer, length, address) {
+                    let message = datagram.bytes.first_chunk_mut();
+                    if let Some(reply) = message.and_then(|bytes| reply(bytes, length, address)) {
                         // Who is not reached asks again.
                         let _ = socket.send(from, reply).await;
                     }
+                    drop(datagram);
                     yield_now().await;
                 }
             }

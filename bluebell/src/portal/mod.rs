@@ -14,6 +14,7 @@
 mod answer;
 mod captive;
 mod connection;
+mod datagram;
 mod dhcp;
 mod dns;
 mod file;
@@ -34,8 +35,7 @@ use core::net::SocketAddr;
 
 use crate::wifi::{Password, Sighting, Ssid, Submission};
 
-pub use dhcp::serve_dhcp;
-pub use dns::serve_dns;
+pub use datagram::serve_dhcp_and_dns;
 pub use file::{File, content_type, etag};
 pub use seating::Seating;
 pub use server::{PortalMemory, serve};

@@ -12,6 +12,10 @@ pub trait Seating: Sized {
     /// Memory of a portal that has not served anybody yet.
     const EMPTY: Self;
 
+    /// Memory for whoever needs some while nobody is served, at least
+    /// [`MAX_TEXT`](crate::config::MAX_TEXT) bytes.
+    fn scratch(&mut self) -> &mut [u8];
+
     /// See [`serve`].
     async fn serve<S: TcpBind>(
         &mut self,
@@ -23,6 +27,10 @@ pub trait Seating: Sized {
 
 impl<const WORKERS: usize, const HEAD: usize> Seating for PortalMemory<WORKERS, HEAD> {
     const EMPTY: Self = Self::new();
+
+    fn scratch(&mut self) -> &mut [u8] {
+        self.scratch()
+    }
 
     async fn serve<S: TcpBind>(
         &mut self,

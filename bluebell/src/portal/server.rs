@@ -1,5 +1,6 @@
 //! The portal's HTTP server: seats that take connections, and the one who frees seats.
 
+use core::array::from_fn;
 use core::cell::Cell;
 use core::convert::Infallible;
 use core::net::SocketAddr;
@@ -22,6 +23,7 @@ use super::pages::PAGE;
 use super::request::{self, Refusal, Scanned};
 use super::router::{self, Plan, Site};
 use super::seats::{Phase, Verdict, verdict};
+use crate::config::MAX_TEXT;
 use crate::log;
 use crate::log::Log;
 
@@ -49,14 +51,10 @@ const REFUSED_EVERY: Duration = Duration::from_secs(10);
 /// for the longest request head (at least 1024; 431 above; two thirds of it for the first line, 414
 /// above), and 768 bytes a seat for answers.
 pub struct PortalMemory<const WORKERS: usize = 4, const HEAD: usize = 1536> {
-    rooms: [Room<HEAD>; WORKERS],
+    inputs: [[u8; HEAD]; WORKERS],
+    outputs: [[u8; OUTPUT]; WORKERS],
     seats: [Seat; WORKERS],
     limit: Cell<SubmissionLimit>,
-}
-
-struct Room<const HEAD: usize> {
-    input: [u8; HEAD],
-    output: [u8; OUTPUT],
 }
 
 impl<const WORKERS: usize, const HEAD: usize> PortalMemory<WORKERS, HEAD> {
@@ -72,17 +70,22 @@ impl<const WORKERS: usize, const HEAD: usize> PortalMemory<WORKERS, HEAD> {
                 HEAD >= router::BODY,
                 "a body is read into the room of the head"
             );
+            assert!(
+                WORKERS * HEAD >= MAX_TEXT,
+                "the boot reads a configuration into the rooms of the heads"
+            );
         }
         Self {
-            rooms: [const {
-                Room {
-                    input: [0; HEAD],
-                    output: [0; OUTPUT],
-                }
-            }; WORKERS],
+            inputs: [[0; HEAD]; WORKERS],
+            outputs: [[0; OUTPUT]; WORKERS],
             seats: [const { Seat::new() }; WORKERS],
             limit: Cell::new(SubmissionLimit::new()),
         }
+    }
+
+    /// Memory for whoever needs some while the portal is not served: `WORKERS` times `HEAD` bytes.
+    pub(super) const fn scratch(&mut self) -> &mut [u8] {
+        self.inputs.as_flattened_mut()
     }
 }
 
@@ -119,7 +122,8 @@ pub async fn serve<S: TcpBind, const WORKERS: usize, const HEAD: usize>(
 ) -> Infallible {
     let acceptor = bind(stack, backend.address(), log).await;
     let PortalMemory {
-        rooms,
+        inputs,
+        outputs,
         seats,
         limit,
     } = memory;
@@ -132,12 +136,16 @@ pub async fn serve<S: TcpBind, const WORKERS: usize, const HEAD: usize>(
         refused: Cell::new((0, None)),
         accept_failed: Cell::new(false),
     };
-    let mut next = 0;
-    let workers = rooms.each_mut().map(|room| {
-        let seat = next;
-        next += 1;
-        work(&acceptor, &desk, seat, &mut room.input, &mut room.output)
-    });
+    let mut rooms = seats
+        .iter()
+        .zip(
+            inputs
+                .iter_mut()
+                .map(<[u8; HEAD]>::as_mut_slice)
+                .zip(outputs),
+        )
+        .enumerate();
+    let workers = from_fn::<_, WORKERS, _>(|_| work(&acceptor, &desk, rooms.next()));
     join(join_array(workers), free_seats(&desk)).await.1
 }
 
@@ -181,48 +189,60 @@ async fn free_seats(desk: &Desk<'_, '_>) -> Infallible {
     }
 }
 
+/// A seat's number, and its rooms for what comes in and what goes out.
+type Place<'d> = (usize, (&'d Seat, (&'d mut [u8], &'d mut [u8; OUTPUT])));
+
 /// One seat: takes a connection, serves it, and takes the next.
 async fn work<A: TcpAccept>(
     acceptor: &A,
     desk: &Desk<'_, '_>,
-    number: usize,
-    input: &mut [u8],
-    output: &mut [u8; OUTPUT],
+    place: Option<Place<'_>>,
 ) -> Infallible {
-    let Some(seat) = desk.seats.get(number) else {
+    let Some((number, (seat, (input, output)))) = place else {
         return core::future::pending().await;
     };
     // Not all at the same moment, so that others listen meanwhile.
-    let listen = LISTEN
+    let patience = LISTEN
         .checked_add(Duration::from_secs(number as u64))
         .unwrap_or(LISTEN);
     loop {
         seat.enter(Phase::Listening, &desk.changed);
-        match with_timeout(listen, acceptor.accept()).await {
-            Err(_) => {}
-            Ok(Ok((_, socket))) => {
-                let connection = Connection {
-                    socket,
-                    seat,
-                    changed: &desk.changed,
-                };
-                converse(connection, desk, input, output).await;
-                input.zeroize();
+        if let Some(socket) = listen(acceptor, desk, seat, patience).await {
+            let mut connection = Connection {
+                socket,
+                seat,
+                changed: &desk.changed,
+            };
+            converse(&mut connection, desk, input, output).await;
+            input.zeroize();
+        }
+    }
+}
+
+/// Waits for a connection.
+async fn listen<'a, A: TcpAccept>(
+    acceptor: &'a A,
+    desk: &Desk<'_, '_>,
+    seat: &Seat,
+    patience: Duration,
+) -> Option<A::Socket<'a>> {
+    match with_timeout(patience, acceptor.accept()).await {
+        Err(_) => None,
+        Ok(Ok((_, socket))) => Some(socket),
+        Ok(Err(error)) => {
+            seat.enter(Phase::Leaving, &desk.changed);
+            if !desk.accept_failed.replace(true) {
+                let kind = embedded_io_async::Error::kind(&error);
+                let seats = desk.seats.len();
+                log!(
+                    desk.log,
+                    Warn,
+                    "portal",
+                    "a connection was not taken ({kind:?}): the network stack needs {seats} sockets"
+                );
             }
-            Ok(Err(error)) => {
-                seat.enter(Phase::Leaving, &desk.changed);
-                if !desk.accept_failed.replace(true) {
-                    let kind = embedded_io_async::Error::kind(&error);
-                    let seats = desk.seats.len();
-                    log!(
-                        desk.log,
-                        Warn,
-                        "portal",
-                        "a connection was not taken ({kind:?}): the network stack needs {seats} sockets"
-                    );
-                }
-                Timer::after(PAUSE).await;
-            }
+            Timer::after(PAUSE).await;
+            None
         }
     }
 }
@@ -255,9 +275,20 @@ impl Input<'_> {
     }
 }
 
+/// How a connection goes on.
+enum Next {
+    Request,
+    /// The client may still have to read its answer.
+    Linger,
+    /// At once; whether an answer may still be on its way.
+    Part {
+        answered: bool,
+    },
+}
+
 /// Answers one request after the other until the connection ends.
 async fn converse<T: Read + Write + TcpShutdown>(
-    mut connection: Connection<'_, T>,
+    connection: &mut Connection<'_, T>,
     desk: &Desk<'_, '_>,
     room: &mut [u8],
     output: &mut [u8; OUTPUT],
@@ -265,27 +296,46 @@ async fn converse<T: Read + Write + TcpShutdown>(
     let mut input = Input { room, filled: 0 };
     let mut first = true;
     loop {
-        let plan = match next_plan(&mut connection, desk, &mut input, first).await {
-            Ok(plan) => plan,
-            Err(Ended::GaveWay) => return connection.part(!first && input.filled == 0).await,
-            Err(_) => return connection.linger(input.room).await,
-        };
-        first = false;
-        let outcome = {
-            let body = &mut input.room[..plan.body];
-            let mut limit = desk.limit.get();
-            let outcome = answer::act(&plan, body, desk.backend, &mut limit, Instant::now());
-            desk.limit.set(limit);
-            // It may hold a password.
-            body.zeroize();
-            outcome
-        };
-        input.consume(plan.body);
-        match respond(&mut connection, desk, &plan, &outcome, output).await {
-            Ok(()) if plan.keep_alive => {}
-            Ok(()) => return connection.linger(input.room).await,
-            Err(_) => return connection.part(false).await,
+        match exchange(connection, desk, &mut input, first, output).await {
+            Next::Request => first = false,
+            Next::Linger => return connection.linger(input.room).await,
+            Next::Part { answered } => return connection.part(answered).await,
         }
+    }
+}
+
+/// Answers one request. A future of its own, so that its plan is not in memory while the connection
+/// ends.
+async fn exchange<T: Read + Write + TcpShutdown>(
+    connection: &mut Connection<'_, T>,
+    desk: &Desk<'_, '_>,
+    input: &mut Input<'_>,
+    first: bool,
+    output: &mut [u8; OUTPUT],
+) -> Next {
+    let planned = next_plan(connection, desk, input, first).await;
+    let plan = match &planned {
+        Ok(plan) => plan,
+        Err(Ended::GaveWay) => {
+            let answered = !first && input.filled == 0;
+            return Next::Part { answered };
+        }
+        Err(_) => return Next::Linger,
+    };
+    let outcome = {
+        let body = &mut input.room[..plan.body];
+        let mut limit = desk.limit.get();
+        let outcome = answer::act(plan, body, desk.backend, &mut limit, Instant::now());
+        desk.limit.set(limit);
+        // It may hold a password.
+        body.zeroize();
+        outcome
+    };
+    input.consume(plan.body);
+    match respond(connection, desk, plan, &outcome, output).await {
+        Ok(()) if plan.keep_alive => Next::Request,
+        Ok(()) => Next::Linger,
+        Err(_) => Next::Part { answered: false },
     }
 }
 

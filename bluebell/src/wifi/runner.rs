@@ -187,6 +187,20 @@ impl Device<'_, '_> {
         self.wifi.show(&self.policy.borrow());
     }
 
+    /// A network of the table as it is to be stored.
+    fn proven(&self, proof: Proof, password: &Password) -> Option<StoredNetwork> {
+        let policy = self.policy.borrow();
+        let entry = policy.known.get(proof.slot)?;
+        Some(StoredNetwork {
+            ssid: entry.ssid.clone(),
+            password: password.clone(),
+            proven: entry.proven,
+            hidden: entry.hidden,
+            used: entry.used,
+            place: entry.place,
+        })
+    }
+
     fn conclude(&self, task: Task, outcome: &Outcome, settings: &Settings<'_>) {
         match (outcome, task) {
             (Outcome::AccessPoint(true), Task::OpenAccessPoint { .. }) => {
@@ -330,9 +344,9 @@ async fn join<R: Radio, K: Keep>(
 /// Reads the stored networks into the table.
 async fn load<K: Keep>(device: &Device<'_, '_>, keep: &K) {
     for slot in Known::slots() {
-        match keep.load(slot).await {
+        match &keep.load(slot).await {
             Ok(Some(network)) => {
-                let older = device.policy.borrow_mut().known.set(slot, &network);
+                let older = device.policy.borrow_mut().known.set(slot, network);
                 if let Some(older) = older {
                     forget(device, keep, older).await;
                 }
@@ -356,22 +370,28 @@ async fn prove<K: Keep>(device: &Device<'_, '_>, keep: &K, due: Due) {
         );
     }
     let submitted = device.submitted.borrow_mut().take().filter(|_| by_person);
-    if proof.save {
-        let password = match submitted {
-            Some(password) => Some(password),
-            None => match keep.load(proof.slot).await {
-                Ok(stored) => stored.map(|network| network.password),
-                Err(_) => None,
-            },
-        };
-        if let Some(password) = password
-            && !save(device, keep, proof, password).await
-        {
-            return;
-        }
+    if proof.save && !save_proven(device, keep, proof, &submitted).await {
+        return;
     }
     for slot in proof.forget.iter() {
         forget(device, keep, slot).await;
+    }
+}
+
+/// Stores the network with the password that a person gave, else with the one that is stored already.
+/// False when it could not be stored.
+async fn save_proven<K: Keep>(
+    device: &Device<'_, '_>,
+    keep: &K,
+    proof: Proof,
+    submitted: &Option<Password>,
+) -> bool {
+    if let Some(password) = submitted {
+        return save(device, keep, proof, password).await;
+    }
+    match &keep.load(proof.slot).await {
+        Ok(Some(stored)) => save(device, keep, proof, &stored.password).await,
+        _ => true,
     }
 }
 
@@ -379,23 +399,14 @@ async fn save<K: Keep>(
     device: &Device<'_, '_>,
     keep: &K,
     proof: Proof,
-    password: Password,
+    password: &Password,
 ) -> bool {
-    let network = {
-        let policy = device.policy.borrow();
-        policy.known.get(proof.slot).map(|entry| StoredNetwork {
-            ssid: entry.ssid.clone(),
-            password,
-            proven: entry.proven,
-            hidden: entry.hidden,
-            used: entry.used,
-            place: entry.place,
-        })
-    };
-    let Some(network) = network else {
+    let network = device.proven(proof, password);
+    // By reference: what is taken out of it would take its room a second time.
+    let Some(network) = &network else {
         return false;
     };
-    let Err(error) = keep.save(proof.slot, &network).await else {
+    let Err(error) = keep.save(proof.slot, network).await else {
         return true;
     };
     log!(

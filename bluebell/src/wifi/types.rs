@@ -11,7 +11,7 @@ use crate::credentials::Secret;
 ///
 /// IEEE 802.11-2020, 9.4.2.2 allows any bytes; those that are not UTF-8 are not listed.
 #[derive(Clone, PartialEq, Eq, Default)]
-pub struct Ssid(String<32>);
+pub struct Ssid(String<32, u8>);
 
 impl Ssid {
     /// Takes over a name.

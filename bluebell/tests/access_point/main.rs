@@ -5,9 +5,8 @@ use std::net::Ipv4Addr;
 use std::process::{Command, Stdio};
 
 use bluebell::log::Log;
-use bluebell::portal::{serve_dhcp, serve_dns};
+use bluebell::portal::serve_dhcp_and_dns;
 use edge_nal_std::Stack;
-use embassy_futures::join::join;
 use embassy_futures::select::select;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/access_point/phone.sh");
@@ -22,10 +21,7 @@ fn the_services_run_where_the_script_starts_them() {
     let mut buffer = [0; 1024];
     let log = Log::new(&mut buffer);
     let stack = Stack::new();
-    let services = join(
-        serve_dhcp(&stack, ADDRESS, 67, &log),
-        serve_dns(&stack, ADDRESS, 53, &log),
-    );
+    let services = serve_dhcp_and_dns(&stack, ADDRESS, [67, 53], &log);
     sim::time::run_real(select(services, std::future::pending::<()>()));
 }
 

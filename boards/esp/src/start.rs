@@ -90,19 +90,17 @@ pub struct Board {
     pub pins: Pins,
 }
 
-/// Everything that the device's task begins with.
+/// Everything that the device's task begins with: little, because a task keeps the place of its arguments.
 pub struct Start {
-    board: Board,
-    hardware: Hardware<'static, EspBoard>,
+    spawner: Spawner,
+    parts: Peripherals,
     app: App,
-    memory: &'static mut Memory,
 }
 
 impl Start {
-    /// The two arguments of an application.
+    /// Starts the radio and all else, and gives the two arguments of an application.
     pub fn split(self) -> (Board, Device<'static, EspBoard>) {
-        let device = Device::new(self.hardware, self.app, self.memory);
-        (self.board, device)
+        start(self)
     }
 }
 
@@ -110,14 +108,17 @@ impl Start {
 pub fn run<S>(app: App, device: fn(Start) -> Result<SpawnToken<S>, SpawnError>) -> ! {
     static EXECUTOR: StaticCell<esp_rtos::embassy::Executor> = StaticCell::new();
 
-    let crash = panic::take();
     let parts = esp_hal::init(esp_hal::Config::default().with_cpu_clock(CpuClock::max()));
     esp_alloc::heap_allocator!(#[unsafe(link_section = ".dram2_uninit")] size: HEAP_BEYOND);
     esp_alloc::heap_allocator!(size: HEAP_WITHIN);
     EXECUTOR
         .init_with(esp_rtos::embassy::Executor::new)
         .run(|spawner| {
-            let start = start(spawner, parts, app, crash);
+            let start = Start {
+                spawner,
+                parts,
+                app,
+            };
             // The task has one place, and nobody else asks for it.
             if let Ok(task) = device(start) {
                 spawner.spawn(task);
@@ -137,11 +138,12 @@ fn memory() -> &'static mut Memory {
 // As above.
 #[inline(never)]
 fn start(
-    spawner: Spawner,
-    parts: Peripherals,
-    app: App,
-    crash: Option<heapless::String<{ crate::crash::TEXT }>>,
-) -> Start {
+    Start {
+        spawner,
+        parts,
+        app,
+    }: Start,
+) -> (Board, Device<'static, EspBoard>) {
     static MACHINE: StaticCell<Machine> = StaticCell::new();
 
     let timers = TimerGroup::new(parts.TIMG0);
@@ -153,7 +155,7 @@ fn start(
         Err(error) => panic!("the radio does not start: {error:?}"),
     };
     // From here on the generator has the radio's noise.
-    let machine = MACHINE.init(Machine::new(timers.wdt, crash));
+    let machine = MACHINE.init(Machine::new(timers.wdt, panic::take()));
     let rng = Rng::new();
     let seed = u64::from(rng.random()) << 32 | u64::from(rng.random());
     let (stack, station, portal) = network::start(spawner, seed);
@@ -182,14 +184,10 @@ fn start(
         commands,
         system: machine,
     };
-    Start {
-        board: Board {
-            pins: take_pins!(parts),
-        },
-        hardware,
-        app,
-        memory: memory(),
-    }
+    let board = Board {
+        pins: take_pins!(parts),
+    };
+    (board, Device::new(hardware, app, memory()))
 }
 
 /// Makes a firmware of an application: `board::main!(async |board, device| { ... });`.

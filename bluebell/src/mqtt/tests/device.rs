@@ -66,7 +66,7 @@ impl Device {
             session: Session::new(&V5),
             inbox: Inbox::new(memory(512)),
             outbox: Outbox::new(memory(outbox)),
-            transmit: Transmit::new([memory(512), memory(512)]),
+            transmit: Transmit::new(memory(512)),
             settings: settings(subscriptions),
             lines: RefCell::default(),
             now: Instant::from_secs(100),
