@@ -148,18 +148,7 @@ impl<W: Write, B: Backend> Desk<'_, W, B> {
 
     /// The line's command, if it has one; what is wrong with it is said.
     async fn command(&mut self) -> Option<Command> {
-        match self.parse() {
-            Ok(command) => command,
-            Err(problem) => {
-                self.refuse(&problem).await;
-                None
-            }
-        }
-    }
-
-    /// Reads the line as a command, and forgets it.
-    fn parse(&mut self) -> Result<Option<Command>, Problem> {
-        let command = match self.typing.line() {
+        let parsed = match self.typing.line() {
             Ok(line) => Command::parse(line).map_err(Problem::from),
             Err(LineError::TooLong) => Err(Problem::new(format_args!(
                 "the line is too long: it may have {MOST_LINE} bytes"
@@ -167,7 +156,13 @@ impl<W: Write, B: Backend> Desk<'_, W, B> {
             Err(LineError::NotText) => Err(not_text()),
         };
         self.typing.clear();
-        command
+        match &parsed {
+            Ok(command) => command.clone(),
+            Err(problem) => {
+                self.refuse(problem).await;
+                None
+            }
+        }
     }
 
     async fn ask_for(&self, kind: Text) {
