@@ -20,6 +20,7 @@
 #[cfg(test)]
 extern crate std;
 
+mod address;
 pub mod backoff;
 pub mod board;
 pub mod clock;

@@ -16,6 +16,7 @@ use super::boot::Boot;
 use super::console::ConsoleBackend;
 use super::parts::{Filters, Values, ValuesOf};
 use super::{Device, Handle, Memory, Message, Parts, Shared, reset};
+use crate::address::Shown;
 use crate::board::{Board, Hardware, OwnServers, PortalServices, Radio, Status, System};
 use crate::clock::{Clock, Timezone, UnixTime};
 use crate::config::Config;
@@ -269,9 +270,10 @@ impl Services<'_> {
         let _ = core::fmt::write(
             &mut text,
             format_args!(
-                "\r\nSet-up: join the network {} with the password {}\r\n        and open http://{address}/\r\n\r\n",
+                "\r\nSet-up: join the network {} with the password {}\r\n        and open http://{}/\r\n\r\n",
                 self.ssid,
                 self.password.reveal(),
+                Shown(address),
             ),
         );
         let mut console = console.pieces();

@@ -12,6 +12,7 @@ use super::Backend;
 use super::captive::Probe;
 use super::file::File;
 use super::form::{ConnectForm, FormError, connect_form};
+use super::inflate;
 use super::limit::SubmissionLimit;
 use super::pages::{self, PAGE, PAGE_POLICY, Pieces};
 use super::plain;
@@ -67,6 +68,8 @@ pub(super) enum Rest {
     Done,
     /// These bytes.
     Bytes(&'static [u8]),
+    /// What this gzip file holds.
+    Packed(&'static [u8]),
     /// A body of unknown length.
     Pieces(Pieces),
 }
@@ -328,9 +331,17 @@ impl Writer<'_> {
         } else {
             ""
         };
-        let bytes = gzip.unwrap_or(file.bytes);
+        let (length, rest) = match (gzip, file.gzip) {
+            (None, Some(packed)) if file.bytes.is_empty() => {
+                (inflate::length(packed), Rest::Packed(packed))
+            }
+            _ => {
+                let bytes = gzip.unwrap_or(file.bytes);
+                (bytes.len(), Rest::Bytes(bytes))
+            }
+        };
         let headers = format_args!("{tag}{encoding}{more}");
-        self.sized(200, file.content_type, bytes.len(), &headers)?;
-        Ok((200, Rest::Bytes(bytes)))
+        self.sized(200, file.content_type, length, &headers)?;
+        Ok((200, rest))
     }
 }

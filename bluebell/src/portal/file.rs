@@ -7,7 +7,8 @@ pub struct File {
     pub path: &'static str,
     /// Its media type, as [`content_type`] says by its path.
     pub content_type: &'static str,
-    /// Its contents, for clients that do not accept gzip.
+    /// Its contents, for clients that do not accept gzip. Empty where `gzip` alone is kept, packed so that
+    /// no distance in it is over 2048 bytes: it is then unpacked for them.
     pub bytes: &'static [u8],
     /// Its contents compressed, where that is shorter.
     pub gzip: Option<&'static [u8]>,

@@ -19,6 +19,7 @@ mod dhcp;
 mod dns;
 mod file;
 mod form;
+mod inflate;
 mod limit;
 mod output;
 mod pages;

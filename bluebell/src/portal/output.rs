@@ -3,6 +3,7 @@
 use core::fmt::{self, Write};
 
 use super::Backend;
+use super::inflate;
 use super::pages::Pieces;
 
 /// Room for the head of any answer, and for any one piece of a body.
@@ -42,6 +43,17 @@ impl<'m> Output<'m> {
         let (now, later) = bytes.split_at(bytes.len().min(OUTPUT - self.filled));
         self.push(now);
         later
+    }
+
+    /// Adds as much of what `gzip` holds from `offset` on as there is room for; whether there is anything to
+    /// be sent.
+    // Not part of its caller, whose memory is kept while it waits.
+    #[inline(never)]
+    pub(super) fn unpack(&mut self, gzip: &[u8], offset: &mut usize) -> bool {
+        let count = inflate::read(gzip, *offset, &mut self.buffer[self.filled..]);
+        *offset += count;
+        self.filled += count;
+        self.filled > 0
     }
 
     /// Adds as many pieces from `next` on as there is room for, and returns whether there are more.

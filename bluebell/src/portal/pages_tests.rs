@@ -191,7 +191,7 @@ fn inside<'t>(text: &'t str, tag: &str) -> &'t str {
 
 #[test]
 fn the_policies_name_the_pages_own_script_and_styles() {
-    let page = core::str::from_utf8(PAGE.bytes).unwrap();
+    let page = include_str!("../../../web/built/setup.html");
     let pieces = Pieces::Plain(Submission::default(), Language::English);
     let (plain, _) = body(&pieces, &worst(1, 'a'), false);
     let plain = core::str::from_utf8(&plain).unwrap();

@@ -442,6 +442,13 @@ async fn respond<T: Read + Write + TcpShutdown>(
             connection.write(output.bytes(), until).await?;
             connection.write(later, until).await?;
         }
+        Rest::Packed(gzip) => {
+            let mut offset = 0;
+            while output.unpack(gzip, &mut offset) {
+                connection.write(output.bytes(), until).await?;
+                output.clear();
+            }
+        }
         Rest::Pieces(pieces) => {
             let mut next = 0;
             let mut more = true;

@@ -23,6 +23,7 @@ use edge_nal::{AddrType, Dns, UdpBind};
 use embassy_time::{Duration, Instant, Timer, with_timeout};
 
 use self::exchange::{Answer, Refusal, exchange};
+use crate::address::Shown;
 use crate::board::System;
 use crate::clock::{Clock, UnixTime};
 use crate::log::{Level, Log};
@@ -59,7 +60,7 @@ impl fmt::Display for TimeServer<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Host(host) => formatter.write_str(host),
-            Self::Address(address) => address.fmt(formatter),
+            Self::Address(address) => Shown(*address).fmt(formatter),
         }
     }
 }
