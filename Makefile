@@ -3,15 +3,18 @@ APP ?= relay
 ARGS ?=
 CHIP ?= esp32c3
 
-export APP CHIP CONFIG PROVISION PORT ORIGINAL
+export APP CHIP CONFIG PROVISION PORT ORIGINAL TARGET TIME
 
-.PHONY: run web test bench qemu counts build flash erase monitor clean
+.PHONY: run web test fuzz bench qemu counts build flash erase monitor clean
 
 run: ## build APP for this machine and boot it
 	cargo run --release --package $(APP) -- $(ARGS)
 
 test: ## everything that must hold, on this machine
 	bash tests/run
+
+fuzz: ## feed TARGET, or all targets in turn, anything whatever for TIME seconds each (needs nightly Rust)
+	bash fuzz/run
 
 bench: ## what it costs, beside others, into benches/RESULTS.md [ORIGINAL=path of a checkout]
 	bash benches/run --write benches/RESULTS.md

@@ -145,6 +145,22 @@ impl<F: MultiwriteNorFlash> Map<'_, F> {
         Ok(scrub(self.medium, self.range.clone(), &SCRUB, None).await?)
     }
 
+    /// [`replace`](Self::replace), and should a repair of damaged sectors cost the format's record, it is put
+    /// back, of whichever version it was.
+    pub(super) async fn replace_keeping_format(
+        &mut self,
+        key: &Key,
+        value: &[u8],
+    ) -> Result<(), MapError> {
+        let record = self.fetch(&FORMAT).await?;
+        let record: Option<[u8; 2 * WORD]> = record.and_then(|record| record.try_into().ok());
+        self.replace(key, value).await?;
+        if let Some(record) = record.filter(|_| self.medium.take_erased()) {
+            self.store(&FORMAT, &record).await?;
+        }
+        Ok(())
+    }
+
     /// Removes every copy of the value of `key`.
     pub(super) async fn forget(&mut self, key: &Key) -> Result<(), MapError> {
         if self.fetch(key).await?.is_none() {

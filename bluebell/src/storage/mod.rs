@@ -466,5 +466,5 @@ pub async fn write<F: MultiwriteNorFlash>(
         // A version behind stays what it is: the next boot brings the rest of the flash along.
         Condition::Ready => map.open().await.map(|_| ())?,
     }
-    Ok(map.replace(key, value).await?)
+    Ok(map.replace_keeping_format(key, value).await?)
 }

@@ -22,7 +22,7 @@ pub(crate) fn run(input: &[u8]) {
         let again = Command::parse(&written(&command)).expect("what is shown can be typed");
         assert_eq!(again, Some(command));
     }
-    let whole = transcript(typed, Pieces::WHOLE);
+    let whole = transcript(typed, Pieces::whole());
     let split = transcript(typed, Pieces::new(*choice, typed.len()));
     assert_eq!(whole, split, "the pieces make a difference");
     let (printed, done) = whole;

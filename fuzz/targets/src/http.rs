@@ -19,7 +19,7 @@ pub(crate) fn run(input: &[u8]) {
     let Some((choice, sent)) = input.split_first() else {
         return;
     };
-    let (whole, submitted) = answered(sent, Pieces::WHOLE);
+    let (whole, submitted) = answered(sent, Pieces::whole());
     let (split, again) = answered(sent, Pieces::new(*choice, sent.len()));
     assert_eq!(whole, split, "the pieces make a difference");
     assert_eq!(submitted, again, "the pieces make a difference");
@@ -49,7 +49,7 @@ fn answered(sent: &[u8], pieces: Pieces) -> (Vec<Response>, Vec<(String, String)
     let next = head("GET /status.json", "Connection: close\r\n");
     let links = [
         Link::new(sent, pieces),
-        Link::new(next.as_bytes(), Pieces::WHOLE),
+        Link::new(next.as_bytes(), Pieces::whole()),
     ];
     serve(&device, &links);
     let [first, second] = links.map(|link| link.output.take());

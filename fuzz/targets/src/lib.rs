@@ -11,9 +11,12 @@ mod decoding;
 mod dhcp;
 mod display;
 mod dns;
+mod flash;
 mod form;
 mod http;
+mod mqtt;
 mod networks;
+mod packets;
 mod path;
 mod portal;
 mod sntp;
@@ -44,8 +47,10 @@ pub const TARGETS: &[Target] = &[
     target("dhcp", dhcp::run),
     target("display", display::run),
     target("dns", dns::run),
+    target("flash", flash::run),
     target("form", form::run),
     target("http", http::run),
+    target("mqtt", mqtt::run),
     target("networks", networks::run),
     target("path", path::run),
     target("sntp", sntp::run),

@@ -219,7 +219,7 @@ fn chunks(mut rest: &[u8]) -> Option<(Vec<u8>, &[u8])> {
 
 /// One request of a page by its own script, and its answer.
 pub(crate) fn ask(device: &Device, request: &[u8]) -> Vec<Response> {
-    let link = Link::new(request, Pieces::WHOLE);
+    let link = Link::new(request, Pieces::whole());
     serve(device, std::slice::from_ref(&link));
     let output = link.output.take();
     responses(&output, false)

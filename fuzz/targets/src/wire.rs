@@ -48,10 +48,12 @@ pub(crate) struct Pieces {
 
 impl Pieces {
     /// All at once.
-    pub(crate) const WHOLE: Self = Self {
-        length: usize::MAX,
-        state: Cell::new(0),
-    };
+    pub(crate) fn whole() -> Self {
+        Self {
+            length: usize::MAX,
+            state: Cell::new(0),
+        }
+    }
 
     /// About 40 pieces of `total` bytes at the most: below 64 of `choice` bytes each, where that is not too many,
     /// and above each piece has another length.
@@ -115,6 +117,11 @@ impl Link {
     pub(crate) fn say(&self, bytes: &[u8]) {
         self.input.borrow_mut().extend_from_slice(bytes);
         self.bell.ring();
+    }
+
+    /// How many bytes have been sent to the device.
+    pub(crate) fn said(&self) -> usize {
+        self.input.borrow().len()
     }
 
     /// No more bytes come.
