@@ -87,7 +87,7 @@ struct Device(RefCell<Vec<Done>>);
 impl Backend for Device {
     async fn carry_out<W: Write>(
         &self,
-        command: Command,
+        command: &Command,
         memory: &mut [u8],
         answer: &mut Answer<'_, W>,
     ) -> Result<(), Problem> {
@@ -100,7 +100,7 @@ impl Backend for Device {
         answer
             .line(format_args!("{} is carried out", command.name()))
             .await;
-        self.0.borrow_mut().push(Done::Command(command));
+        self.0.borrow_mut().push(Done::Command(command.clone()));
         Ok(())
     }
 

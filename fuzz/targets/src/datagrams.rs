@@ -15,14 +15,24 @@ use embedded_io_async::ErrorType;
 use crate::wire::{Bell, PEER};
 
 /// Datagrams to the device and from it.
-#[derive(Default)]
 pub(crate) struct Udp {
+    port: u16,
     incoming: RefCell<VecDeque<Vec<u8>>>,
     outgoing: RefCell<Vec<(SocketAddr, Vec<u8>)>>,
     bell: Bell,
 }
 
 impl Udp {
+    /// Datagrams to this port of the device; 0 is any that it chooses.
+    pub(crate) fn new(port: u16) -> Self {
+        Self {
+            port,
+            incoming: RefCell::default(),
+            outgoing: RefCell::default(),
+            bell: Bell::default(),
+        }
+    }
+
     /// A datagram comes.
     pub(crate) fn say(&self, datagram: Vec<u8>) {
         self.incoming.borrow_mut().push_back(datagram);
@@ -50,7 +60,27 @@ impl Udp {
 }
 
 /// The device's socket.
-pub(crate) struct UdpSocket<'u>(&'u Udp);
+pub(crate) struct UdpSocket<'u> {
+    udp: &'u Udp,
+    /// Another port than the one that is spoken to.
+    deaf: bool,
+}
+
+impl UdpSocket<'_> {
+    async fn until<T>(&self, ready: impl FnMut() -> Option<T>) -> T {
+        if self.deaf {
+            std::future::pending::<()>().await;
+        }
+        self.udp.bell.until(ready).await
+    }
+
+    fn part(&self) -> UdpSocket<'_> {
+        UdpSocket {
+            udp: self.udp,
+            deaf: self.deaf,
+        }
+    }
+}
 
 impl ErrorType for UdpSocket<'_> {
     type Error = Infallible;
@@ -58,8 +88,8 @@ impl ErrorType for UdpSocket<'_> {
 
 impl UdpReceive for UdpSocket<'_> {
     async fn receive(&mut self, buffer: &mut [u8]) -> Result<(usize, SocketAddr), Infallible> {
-        let next = || self.0.incoming.borrow_mut().pop_front();
-        let datagram = self.0.bell.until(next).await;
+        let next = || self.udp.incoming.borrow_mut().pop_front();
+        let datagram = self.until(next).await;
         // What does not fit is cut off.
         let length = datagram.len().min(buffer.len());
         buffer[..length].copy_from_slice(&datagram[..length]);
@@ -69,14 +99,16 @@ impl UdpReceive for UdpSocket<'_> {
 
 impl UdpSend for UdpSocket<'_> {
     async fn send(&mut self, to: SocketAddr, datagram: &[u8]) -> Result<(), Infallible> {
-        self.0.outgoing.borrow_mut().push((to, datagram.to_vec()));
-        self.0.bell.ring();
+        self.udp.outgoing.borrow_mut().push((to, datagram.to_vec()));
+        self.udp.bell.ring();
         Ok(())
     }
 }
 
 impl Readable for UdpSocket<'_> {
     async fn readable(&mut self) -> Result<(), Infallible> {
+        let something = || (!self.udp.incoming.borrow().is_empty()).then_some(());
+        self.until(something).await;
         Ok(())
     }
 }
@@ -92,7 +124,7 @@ impl UdpSplit for UdpSocket<'_> {
         Self: 'a;
 
     fn split(&mut self) -> (UdpSocket<'_>, UdpSocket<'_>) {
-        (UdpSocket(self.0), UdpSocket(self.0))
+        (self.part(), self.part())
     }
 }
 
@@ -107,8 +139,7 @@ impl UdpSplitMulticast for UdpSocket<'_> {
         Self: 'a;
 
     fn split_multicast(&mut self) -> (UdpSocket<'_>, UdpSocket<'_>, UdpSocket<'_>, UdpSocket<'_>) {
-        let part = || UdpSocket(self.0);
-        (part(), part(), part(), part())
+        (self.part(), self.part(), self.part(), self.part())
     }
 }
 
@@ -139,8 +170,11 @@ impl UdpBind for Udp {
     where
         Self: 'a;
 
-    async fn bind(&self, _: SocketAddr) -> Result<UdpSocket<'_>, Infallible> {
-        Ok(UdpSocket(self))
+    async fn bind(&self, at: SocketAddr) -> Result<UdpSocket<'_>, Infallible> {
+        Ok(UdpSocket {
+            udp: self,
+            deaf: at.port() != self.port,
+        })
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
 use bluebell::log::Log;
-use bluebell::portal::serve_dhcp;
+use bluebell::portal::serve_dhcp_and_dns;
 use embassy_futures::select::{Either, select};
 use embassy_time::{Duration, Instant, Timer};
 use sim::time::run_virtual;
@@ -28,41 +28,44 @@ pub(crate) fn run(input: &[u8]) {
     };
     let mut buffer = [0; 256];
     let log = Log::new(&mut buffer);
-    let network = Udp::default();
-    let served = select(serve_dhcp(&network, PORTAL, 67, &log), async {
-        if mode & 1 == 0 {
-            let mut model = Model::default();
-            for step in rest.chunks_exact(6).take(16) {
-                if step[0] > 0 {
-                    Timer::after(Duration::from_secs(u64::from(step[0]) * 4)).await;
+    let network = Udp::new(67);
+    let served = select(
+        serve_dhcp_and_dns(&network, PORTAL, [67, 53], &log),
+        async {
+            if mode & 1 == 0 {
+                let mut model = Model::default();
+                for step in rest.chunks_exact(6).take(16) {
+                    if step[0] > 0 {
+                        Timer::after(Duration::from_secs(u64::from(step[0]) * 4)).await;
+                    }
+                    let packet = Asked::new(step);
+                    let answers = network.ask(packet.bytes()).await;
+                    model.step(
+                        &packet,
+                        &answers.first().map(|(_, answer)| Told::read(answer)),
+                    );
                 }
-                let packet = Asked::new(step);
-                let answers = network.ask(packet.bytes()).await;
-                model.step(
-                    &packet,
-                    &answers.first().map(|(_, answer)| Told::read(answer)),
-                );
+            } else {
+                let mut packet = Vec::new();
+                if mode & 2 == 0 {
+                    let [kind, client] = [3, 7];
+                    packet = Asked::new(&[0, kind, client, 0, 0, 0]).bytes();
+                    packet.truncate(240);
+                }
+                packet.extend_from_slice(rest);
+                for (_, answer) in network.ask(packet.clone()).await {
+                    let told = Told::read(&answer);
+                    assert_eq!(answer[4..8], packet[4..8], "the transaction");
+                    assert_eq!(told.client[..], packet[28..34]);
+                }
             }
-        } else {
-            let mut packet = Vec::new();
-            if mode & 2 == 0 {
-                let [kind, client] = [3, 7];
-                packet = Asked::new(&[0, kind, client, 0, 0, 0]).bytes();
-                packet.truncate(240);
-            }
-            packet.extend_from_slice(rest);
-            for (_, answer) in network.ask(packet.clone()).await {
-                let told = Told::read(&answer);
-                assert_eq!(answer[4..8], packet[4..8], "the transaction");
-                assert_eq!(told.client[..], packet[28..34]);
-            }
-        }
-        // Whatever came, the next one with a free address is served.
-        Timer::after(Duration::from_secs(2 * LEASE)).await;
-        let discover = Asked::new(&[0, 0, 200, 0, 0, 0]).bytes();
-        let answers = network.ask(discover).await;
-        assert!(Told::read(&answers[0].1).address.is_some());
-    });
+            // Whatever came, the next one with a free address is served.
+            Timer::after(Duration::from_secs(2 * LEASE)).await;
+            let discover = Asked::new(&[0, 0, 200, 0, 0, 0]).bytes();
+            let answers = network.ask(discover).await;
+            assert!(Told::read(&answers[0].1).address.is_some());
+        },
+    );
     match run_virtual(served) {
         Either::First(never) => match never {},
         Either::Second(()) => {}

@@ -4,7 +4,7 @@
 use std::net::Ipv4Addr;
 
 use bluebell::log::Log;
-use bluebell::portal::serve_dns;
+use bluebell::portal::serve_dhcp_and_dns;
 use embassy_futures::select::{Either, select};
 use sim::time::run_virtual;
 use simple_dns::rdata::RData;
@@ -19,14 +19,17 @@ const PORTAL: Ipv4Addr = Ipv4Addr::new(192, 168, 4, 1);
 pub(crate) fn run(input: &[u8]) {
     let mut buffer = [0; 256];
     let log = Log::new(&mut buffer);
-    let network = Udp::default();
-    let served = select(serve_dns(&network, PORTAL, 53, &log), async {
-        let answers = network.ask(input.to_vec()).await;
-        // And the next one is answered.
-        let next = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x01a\x00\x00\x01\x00\x01";
-        assert_eq!(network.ask(next.to_vec()).await.len(), 1);
-        answers
-    });
+    let network = Udp::new(53);
+    let served = select(
+        serve_dhcp_and_dns(&network, PORTAL, [67, 53], &log),
+        async {
+            let answers = network.ask(input.to_vec()).await;
+            // And the next one is answered.
+            let next = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x01a\x00\x00\x01\x00\x01";
+            assert_eq!(network.ask(next.to_vec()).await.len(), 1);
+            answers
+        },
+    );
     let answers = match run_virtual(served) {
         Either::First(never) => match never {},
         Either::Second(answers) => answers,

@@ -43,14 +43,19 @@ pub(crate) fn run(input: &[u8]) {
     let Some((base, mut damages)) = input.split_first() else {
         return;
     };
-    let (mut image, values) =
-        BASES.with(|bases| bases[usize::from(base & 0x3F) % bases.len()].clone());
-    let mut expected = Some(content);
+    let (mut image, mut expected) = BASES.with(|bases| {
+        let (image, content) = &bases[usize::from(base & 0x3F) % bases.len()];
+        (image.clone(), Some(content.clone()))
+    });
+    let before = image.clone();
     while let Some(([kind, low, high, length], rest)) = damages.split_first_chunk() {
         let at = usize::from(u16::from_le_bytes([*low, *high])) % IMAGE;
         let taken = damage(&mut image, *kind, at, usize::from(*length), rest);
-        expected = expected.filter(|_| at / SECTOR >= STORE && at / SECTOR < STORE + LOG);
         damages = &rest[taken..];
+    }
+    for part in [&LAYOUT.store, &LAYOUT.outbox] {
+        let part = part.start as usize..part.end as usize;
+        expected = expected.filter(|_| image[part.clone()] == before[part]);
     }
     let flash = Flash::from_image(image);
     let found = block_on(inspect(&mut flash.clone(), &LAYOUT));
@@ -160,14 +165,13 @@ async fn push(store: &Store<'_>, message: &[u8]) -> Result<(), WriteError> {
 /// The messages that wait, in their order.
 async fn waiting(store: &Store<'_>) -> Vec<(Vec<u8>, Place)> {
     let mut found: Vec<(Vec<u8>, Place)> = Vec::new();
-    let mut after = 0;
     loop {
+        let after = found.last().map_or(0, |(_, place)| place.sequence);
         let mut take = |message: Waiting<'_>| {
             assert!(
                 message.place.sequence > after,
                 "messages come in their order"
             );
-            after = message.place.sequence;
             found.push(([message.name, message.body].concat(), message.place));
         };
         let more = store.next_waiting(after, &mut take).await;

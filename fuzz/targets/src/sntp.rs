@@ -37,7 +37,7 @@ impl System for Machine {
 pub(crate) fn run(input: &[u8]) {
     let mut buffer = [0; 512];
     let log = Log::new(&mut buffer);
-    let network = Udp::default();
+    let network = Udp::new(0);
     let clock = Clock::new(Timezone::UTC);
     let sntp = Sntp::new(TimeServer::Address(PEER), UnixTime::from_seconds(BUILT));
     let hostile = async {
