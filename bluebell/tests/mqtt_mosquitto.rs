@@ -125,6 +125,14 @@ impl Mosquitto {
         assert!(client.wait().unwrap().success());
     }
 
+    /// Publishes with QoS 1 what the broker keeps.
+    fn publish_retained(&self, topic: &str, payload: &[u8]) {
+        let payload = std::str::from_utf8(payload).unwrap();
+        let arguments = ["-t", topic, "-q", "1", "-r", "-m", payload];
+        let published = self.client("mosquitto_pub", &arguments).status().unwrap();
+        assert!(published.success());
+    }
+
     /// Subscribes as somebody else would, for so many messages, each a line: retained, QoS, topic, hex.
     fn listen(&self, topic: &str, qos: &str, count: &str) -> Listener {
         let arguments = [
@@ -406,6 +414,36 @@ fn a_message_that_was_not_handled_before_the_connection_broke_comes_once_in_a_ke
         })
         .await;
     });
+}
+
+#[test]
+fn a_command_to_a_device_that_is_off_arrives_if_it_is_retained_or_the_session_is_kept() {
+    let Some(broker) = Mosquitto::start("off") else {
+        return;
+    };
+    for (clean_start, expected) in [
+        (true, &["all/kept"][..]),
+        (false, &["all/kept", "all/passing"]),
+    ] {
+        let settings = Settings {
+            clean_start,
+            ..broker.settings(&FILTERS)
+        };
+        play(settings, async |mqtt| mqtt.online().await);
+        broker.publish("all/passing", "1", b"ON");
+        broker.publish_retained("all/kept", b"ON");
+        // Another boot: nothing but the broker remembers.
+        play(settings, async |mqtt| {
+            mqtt.online().await;
+            let mut topics = Vec::new();
+            while let Ok(message) = with_timeout(Duration::from_secs(1), mqtt.receive()).await {
+                topics.push(message.topic().to_string());
+            }
+            topics.sort();
+            topics.dedup();
+            assert_eq!(topics, expected, "clean start: {clean_start}");
+        });
+    }
 }
 
 #[test]

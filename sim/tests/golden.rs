@@ -23,7 +23,7 @@ const CONFIG: &str = "[device]\nname = \"lamp\"\n";
 const OWN_CONFIG: &str =
     "[device]\rname = \"desk\"\r[mqtt]\ruser = \"me\"\rpassword = \"hunter22\"";
 /// The version that the present framework writes.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)

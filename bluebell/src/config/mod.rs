@@ -233,6 +233,8 @@ pub struct MqttConfig {
     pub heartbeat: Option<Duration>,
     /// The heartbeat's payload.
     pub heartbeat_message: String<64>,
+    /// For how many seconds the broker keeps what is sent to a device that is off; 0: it keeps nothing.
+    pub keep_session: u32,
 }
 
 /// Where the time comes from.

@@ -155,6 +155,7 @@ fn unnamed() -> Config {
             base_topic: String::new(),
             heartbeat: Some(Duration::from_secs(5)),
             heartbeat_message: text("alive"),
+            keep_session: 0,
         },
         clock: ClockConfig {
             server: String::new(),

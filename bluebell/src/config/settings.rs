@@ -61,15 +61,15 @@ pub(super) const SECTIONS: [(&str, &str); 7] = [
     ("wifi", "[wifi] has portal_after and country"),
     (
         "mqtt",
-        "[mqtt] has host, port, user, password, client_id, keep_alive, base_topic, heartbeat and \
-         heartbeat_message",
+        "[mqtt] has host, port, user, password, client_id, keep_alive, base_topic, heartbeat, \
+         heartbeat_message and keep_session",
     ),
     ("clock", "[clock] has server"),
     ("app", "[app] has single keys, without dots"),
 ];
 
 /// The framework's keys.
-pub(super) const SETTINGS: [Setting; 19] = [
+pub(super) const SETTINGS: [Setting; 20] = [
     Setting {
         path: "device.name",
         allowed: "1 to 32 letters, digits and hyphens, no hyphen first or last, or \"\" for a name made \
@@ -202,6 +202,13 @@ pub(super) const SETTINGS: [Setting; 19] = [
         path: "mqtt.heartbeat_message",
         allowed: "at most 64 bytes",
         take: Take::Text(|config, text| set(&mut config.mqtt.heartbeat_message, text)),
+    },
+    Setting {
+        path: "mqtt.keep_session",
+        allowed: "a whole number of seconds from 1 to 2592000, or 0 for a new session at each boot",
+        take: Take::Integer(0, 2_592_000, |config, number| {
+            config.mqtt.keep_session = number;
+        }),
     },
     Setting {
         path: "clock.server",

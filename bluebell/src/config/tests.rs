@@ -59,6 +59,7 @@ fn the_shipped_file_is_small_and_says_exactly_the_documented_defaults() {
             base_topic: bounded("bluebell/bluebell-a1b20c"),
             heartbeat: Some(Duration::from_secs(5)),
             heartbeat_message: bounded("alive"),
+            keep_session: 0,
         },
         clock: ClockConfig {
             server: bounded(""),
@@ -115,6 +116,7 @@ fn every_key_reaches_its_place() {
         base_topic = "home/garage"
         heartbeat = 0
         heartbeat_message = ""
+        keep_session = 86400
         [clock]
         server = "pool.ntp.org"
         [app]
@@ -149,6 +151,7 @@ fn every_key_reaches_its_place() {
     assert_eq!(config.mqtt.base_topic, "home/garage");
     assert_eq!(config.mqtt.heartbeat, None);
     assert_eq!(config.mqtt.heartbeat_message, "");
+    assert_eq!(config.mqtt.keep_session, 86_400);
     assert_eq!(config.clock.server, "pool.ntp.org");
     assert_eq!(config.app("greeting"), Some(Value::Text("hei")));
     assert_eq!(

@@ -47,28 +47,34 @@ impl<'d> Handle<'d> {
 
     /// Publishes with a chosen quality of service, retained or not.
     ///
-    /// What is to arrive at least or exactly once waits in the outbox while the broker is away; the
-    /// call returns as soon as the outbox has it.
+    /// What is to arrive at least or exactly once is safe when the call returns: the broker has acknowledged
+    /// it, or it waits in the outbox on flash, from where no outage and no power cut removes it. See
+    /// [`Mqtt::publish`](mqtt::Mqtt::publish) for when which of the two, and [`Delivery`] for what can be chosen.
     ///
     /// # Errors
     ///
-    /// When the outbox is full, or topic or payload do not fit.
+    /// When the outbox is full (logged, for the first of a series), or topic or payload do not fit.
     pub async fn publish_as(
         &self,
         topic: &str,
         payload: impl AsRef<[u8]>,
         delivery: Delivery,
     ) -> Result<(), PublishError> {
-        self.shared
-            .mqtt
-            .publish(topic, payload.as_ref(), delivery)
-            .await
+        let mqtt = self.shared.mqtt;
+        let published = mqtt.publish(topic, payload.as_ref(), delivery).await;
+        if let Err(error @ PublishError::Full) = published
+            && mqtt.refusals() == 1
+        {
+            crate::log!(self, Warn, "mqtt", "a message on {topic} is {error}");
+        }
+        published
     }
 
     /// Publishes a state of the device below its base topic: at least once, and retained, so that
-    /// whoever asks later finds it. While the broker is away it waits; what finds no room is logged.
+    /// whoever asks later finds it. While the broker is away the newest one waits; what finds no room is
+    /// logged.
     pub async fn publish_state(&self, name: &str, payload: impl AsRef<[u8]>) {
-        let delivery = Delivery::AT_LEAST_ONCE.retained();
+        let delivery = Delivery::AT_LEAST_ONCE.retained().latest();
         let topic = self.topic(name);
         if let Err(error) = self.publish_as(&topic, payload, delivery).await {
             crate::log!(

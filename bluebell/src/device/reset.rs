@@ -76,5 +76,6 @@ async fn forget_all(store: &Store<'_>) -> Result<(), Failed> {
             store.forget(key).await?;
         }
     }
+    store.settle_all().await?;
     Ok(store.forget(&RESET).await?)
 }

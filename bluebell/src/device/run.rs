@@ -120,7 +120,9 @@ impl<'b, B: Board, L: Parts> Device<'b, B, L> {
                 radio.set_country(country);
             }
 
-            mqtt = Mqtt::new(mqtt_memory);
+            let mut entropy = [0; 8];
+            system.entropy(&mut entropy);
+            mqtt = Mqtt::with_store(mqtt_memory, &store, &clock, entropy);
             shared = Shared {
                 log: &log,
                 store: &store,

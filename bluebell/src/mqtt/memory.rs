@@ -8,7 +8,7 @@ use super::inbox::Inbox;
 /// |---|---|
 /// | `PACKET` | the longest packet from the broker; twice |
 /// | `INBOX` | messages that wait for the application, 11 bytes more each |
-/// | `OUTBOX` | QoS 1 and 2 messages that wait for the broker, 7 bytes more each |
+/// | `OUTBOX` | QoS 1 and 2 messages on their way to the broker, 35 bytes more each; the others wait on flash |
 /// | `TRANSMIT` | packets on their way out, and so the longest one |
 ///
 /// `PACKET` is what the broker is told as its maximum packet size. With [`packet_for`] it has room for a
@@ -16,7 +16,7 @@ use super::inbox::Inbox;
 pub struct MqttMemory<
     const PACKET: usize = { packet_for(1024) },
     const INBOX: usize = 2048,
-    const OUTBOX: usize = 4096,
+    const OUTBOX: usize = 1536,
     const TRANSMIT: usize = 1280,
 > {
     pub(super) receive: [u8; PACKET],

@@ -4,8 +4,9 @@
 //!
 //! - A broker that is away, hung, full or hostile is an ordinary state: it is tried again, and the device
 //!   goes on.
-//! - A QoS 1 or 2 message that was taken over is kept in order until the broker has acknowledged it,
-//!   over any number of connections.
+//! - A QoS 1 or 2 message that was taken over is kept, in order, until the broker has acknowledged it: over
+//!   any number of connections, and with a store over any number of power cuts. A publish returns when the
+//!   broker has acknowledged the message or when it is on flash; see [`Mqtt::publish`].
 //! - A QoS 1 or 2 message that arrives is acknowledged after the application has handled it, so that
 //!   a power cut in between makes the broker send it again. Nothing that has arrived is discarded: a
 //!   full inbox pauses reading.
@@ -18,6 +19,8 @@
 
 mod codec;
 mod inbox;
+mod keep;
+mod mark;
 mod memory;
 mod outbox;
 mod reason;
@@ -40,13 +43,17 @@ use core::future::poll_fn;
 use core::task::Poll;
 
 use edge_nal::{Dns, TcpConnect};
+use embassy_futures::select::{Either, select};
 
 pub use memory::{MqttMemory, packet_for};
 pub use received::Received;
 pub use types::{Delivery, PublishError, QoS, Settings, State, Subscriptions};
 
 use crate::board::System;
+use crate::clock::Clock;
 use crate::log::{Level, Log};
+use crate::storage::Store;
+use keep::{Keep, Progress};
 use shared::Shared;
 use transmit::Put;
 
@@ -56,10 +63,12 @@ use transmit::Put;
 /// of them work, but keep waking each other.
 pub struct Mqtt<'m> {
     shared: RefCell<Shared<'m>>,
+    keep: Option<Keep<'m>>,
 }
 
 impl<'m> Mqtt<'m> {
-    /// Works in `memory`; offline until [`run`](Self::run) is called.
+    /// Works in `memory`; offline until [`run`](Self::run) is called. Messages are kept in memory alone, as if
+    /// all were published [in memory](Delivery::in_memory).
     #[must_use]
     pub fn new<
         const PACKET: usize,
@@ -70,7 +79,31 @@ impl<'m> Mqtt<'m> {
         memory: &'m mut MqttMemory<PACKET, INBOX, OUTBOX, TRANSMIT>,
     ) -> Self {
         Self {
-            shared: RefCell::new(Shared::new(memory)),
+            shared: RefCell::new(Shared::new(memory, Progress::new(0, 0, false))),
+            keep: None,
+        }
+    }
+
+    /// Works in `memory`, and keeps messages in `store` when they have to wait, with their time of origin
+    /// by `clock`. `entropy` is for their names: no two boots may have the same.
+    #[must_use]
+    pub fn with_store<
+        const PACKET: usize,
+        const INBOX: usize,
+        const OUTBOX: usize,
+        const TRANSMIT: usize,
+    >(
+        memory: &'m mut MqttMemory<PACKET, INBOX, OUTBOX, TRANSMIT>,
+        store: &'m Store<'m>,
+        clock: &'m Clock,
+        entropy: [u8; 8],
+    ) -> Self {
+        let [b0, b1, b2, b3, n0, n1, n2, n3] = entropy;
+        let boot = u32::from_le_bytes([b0, b1, b2, b3]);
+        let number = u32::from_le_bytes([n0, n1, n2, n3]);
+        Self {
+            shared: RefCell::new(Shared::new(memory, Progress::new(boot, number, true))),
+            keep: Some(Keep { store, clock }),
         }
     }
 
@@ -106,7 +139,10 @@ impl<'m> Mqtt<'m> {
         report: &dyn Fn(Level, fmt::Arguments<'_>),
         system: &dyn System,
     ) -> Infallible {
-        runner::run(self, network, settings, report, system).await
+        let run = runner::run(self, network, settings, report, system);
+        match select(run, self.drain(report)).await {
+            Either::First(never) | Either::Second(never) => never,
+        }
     }
 
     /// Where the connection stands.
@@ -130,18 +166,27 @@ impl<'m> Mqtt<'m> {
     /// Publishes a message.
     ///
     /// With QoS 0 it returns when the message is on its way to the socket; it waits while earlier
-    /// ones fill the buffer, and small ones leave together once the application yields. With QoS 1
-    /// or 2 it returns when the outbox has taken the message over; [`flush`](Self::flush) waits for the
-    /// acknowledgement. A broker that offers less than the QoS, or keeps no retained messages, gets the
-    /// message as it takes it.
+    /// ones fill the buffer, and small ones leave together once the application yields.
+    ///
+    /// With QoS 1 or 2 it returns when the message is safe: acknowledged by the broker, or on flash. While
+    /// the device is offline, or others wait on flash, it is written there at once; while the device is
+    /// online it is sent first, and written only if the broker has not acknowledged it within a second or
+    /// the connection is lost. [In memory](Delivery::in_memory), or without a store, it returns when there is
+    /// room in memory. [`flush`](Self::flush) waits for the acknowledgement. A broker that offers less than the
+    /// QoS, or keeps no retained messages, gets the message as it takes it.
+    ///
+    /// Each QoS 1 and 2 message has a user property `id` (16 hexadecimal digits) that stays the same however
+    /// often it is sent; one that has waited also has `time`, when it was published in seconds from 1970,
+    /// or `uptime`, seconds from its boot, where nobody can know more.
     ///
     /// # Errors
     ///
-    /// When the message was not taken; then it is not sent later either.
+    /// When the message was not taken. After [`PublishError::Full`] or [`PublishError::Flash`] one that was on
+    /// its way when the connection was lost may arrive all the same.
     ///
     /// # Cancellation safety
     ///
-    /// A dropped future has published nothing.
+    /// A dropped future has published nothing with QoS 0. With QoS 1 and 2 the message is sent or not.
     pub async fn publish(
         &self,
         topic: &str,
@@ -150,7 +195,7 @@ impl<'m> Mqtt<'m> {
     ) -> Result<(), PublishError> {
         topic::check(topic).map_err(PublishError::Topic)?;
         if delivery.qos != QoS::AtMostOnce {
-            return self.shared.borrow_mut().keep(topic, payload, delivery);
+            return self.publish_kept(topic, payload, delivery).await;
         }
         self.until(|shared| {
             let Shared {
@@ -169,8 +214,8 @@ impl<'m> Mqtt<'m> {
         .await
     }
 
-    /// Waits until the outbox has room for a message whose topic and payload together have `length`
-    /// bytes. Cancellation safe.
+    /// Waits until the outbox may have room for a message whose topic and payload together have `length`
+    /// bytes: in memory without a store; with one, on flash, after that has refused one. Cancellation safe.
     ///
     /// # Errors
     ///
@@ -178,6 +223,7 @@ impl<'m> Mqtt<'m> {
     pub async fn room(&self, length: usize) -> Result<(), PublishError> {
         self.until(|shared| match shared.outbox.fits(length) {
             None => Some(Err(PublishError::TooLong)),
+            _ if self.keep.is_some() => (!shared.progress.full).then_some(Ok(())),
             Some(true) => Some(Ok(())),
             Some(false) => None,
         })
@@ -190,10 +236,14 @@ impl<'m> Mqtt<'m> {
     ///
     /// Do not wait for it while handling a message: with a full inbox no acknowledgement is read.
     pub async fn flush(&self) {
-        let end = self.shared.borrow().outbox.end();
+        let mut end = None;
         self.until(|shared| {
             let sent = shared.state != State::Online || shared.transmit.is_empty();
-            (sent && shared.outbox.first() >= end).then_some(())
+            if !sent || !shared.progress.drained || shared.progress.moving {
+                return None;
+            }
+            let end = *end.get_or_insert(shared.outbox.end());
+            (shared.outbox.first() >= end).then_some(())
         })
         .await;
     }

@@ -17,6 +17,7 @@ use super::Mqtt;
 use super::codec::frame::{self, Frame, Skip};
 use super::codec::{Malformed, Outgoing};
 use super::inbox::Inbox;
+use super::mark::Moment;
 use super::reason::{Failure, Reason};
 use super::session::{Outlet, Report, Session, Verdict};
 use super::shared::Shared;
@@ -294,6 +295,7 @@ impl<'m> Link<'_, 'm> {
 
     /// Takes in the whole packets among `bytes`, which stand at the start of a buffer of the capacity.
     fn digest(&self, bytes: &[u8], skip: &mut Option<Skip>) -> Result<Digested, Failure> {
+        let moment = self.mqtt.moment();
         let shared = &mut *self.mqtt.shared.borrow_mut();
         let mut at = 0;
         let mut inbox_full = false;
@@ -317,9 +319,8 @@ impl<'m> Link<'_, 'm> {
                         .codec()
                         .decode(first, &rest[header..end])
                         .map_err(malformed)?;
-                    let (session, inbox, mut outlet) = self.parts(shared);
-                    let now = Instant::now();
-                    if session.packet(&packet, now, inbox, &mut outlet)? == Verdict::NoRoom {
+                    let (session, inbox, mut outlet) = self.parts(shared, moment);
+                    if session.packet(&packet, moment.now, inbox, &mut outlet)? == Verdict::NoRoom {
                         inbox_full = true;
                         break;
                     }
@@ -393,10 +394,11 @@ impl<'m> Link<'_, 'm> {
     /// Lets the session write what it owes and takes it over. What it still owes goes before what the
     /// application adds once the buffer is back: the writer comes here first.
     fn fill(&self) -> Option<Lease<'_, 'm>> {
+        let moment = self.mqtt.moment();
         let shared = &mut *self.mqtt.shared.borrow_mut();
-        let now = Instant::now();
+        let now = moment.now;
         let answers = shared.session.answers();
-        let (session, _, mut outlet) = self.parts(shared);
+        let (session, _, mut outlet) = self.parts(shared, moment);
         session.fill(now, &mut outlet);
         let taken = shared.transmit.take();
         if shared.session.answers() != answers {
@@ -455,12 +457,14 @@ impl<'m> Link<'_, 'm> {
     fn parts<'p>(
         &'p self,
         shared: &'p mut Shared<'m>,
+        moment: Moment,
     ) -> (&'p mut Session, &'p mut Inbox<'m>, Outlet<'p, 'm>) {
         let outlet = Outlet {
             settings: self.settings,
             outbox: &mut shared.outbox,
             transmit: &mut shared.transmit,
             report: self.report,
+            moment,
             receive_capacity: self.capacity,
         };
         (&mut shared.session, &mut shared.inbox, outlet)

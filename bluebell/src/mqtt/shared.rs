@@ -4,19 +4,22 @@ use core::mem;
 
 use embassy_sync::waitqueue::{MultiWakerRegistration, WakerRegistration};
 
+use super::codec::PUBLISH_OVERHEAD;
 use super::codec::v5::V5;
 use super::inbox::{Inbox, Label};
+use super::keep::Progress;
 use super::memory::MqttMemory;
 use super::outbox::Outbox;
 use super::received::Message;
 use super::session::Session;
 use super::transmit::Transmit;
-use super::types::{Delivery, PublishError, State};
+use super::types::State;
 
 pub(super) struct Shared<'m> {
     pub(super) session: Session,
     pub(super) inbox: Inbox<'m>,
     pub(super) outbox: Outbox<'m>,
+    pub(super) progress: Progress,
     pub(super) transmit: Transmit<'m>,
     /// Empty while a runner reads into it.
     pub(super) receive: &'m mut [u8],
@@ -33,11 +36,13 @@ pub(super) struct Shared<'m> {
 impl<'m> Shared<'m> {
     pub(super) fn new<const P: usize, const I: usize, const O: usize, const T: usize>(
         memory: &'m mut MqttMemory<P, I, O, T>,
+        progress: Progress,
     ) -> Self {
         Self {
             session: Session::new(&V5),
             inbox: Inbox::new(&mut memory.inbox),
             outbox: Outbox::new(&mut memory.outbox),
+            progress,
             transmit: Transmit::new(&mut memory.transmit),
             receive: &mut memory.receive,
             deliver: &mut memory.deliver,
@@ -59,27 +64,11 @@ impl<'m> Shared<'m> {
         }
     }
 
-    /// Takes a message over until it is acknowledged.
-    pub(super) fn keep(
-        &mut self,
-        topic: &str,
-        payload: &[u8],
-        delivery: Delivery,
-    ) -> Result<(), PublishError> {
-        let length = topic.len().saturating_add(payload.len());
-        // Type, length, length of the topic, identifier, length of the properties.
-        let packet = length.saturating_add(1 + 4 + 2 + 2 + 1);
-        if packet > self.transmit.capacity()
-            || !self.session.may_send(length)
-            || self.outbox.fits(length).is_none()
-        {
-            return Err(PublishError::TooLong);
-        }
-        self.outbox
-            .push(topic, payload, delivery)
-            .ok_or(PublishError::Full)?;
-        self.wake_runner();
-        Ok(())
+    /// Whether a QoS 1 or 2 message can ever be sent whose topic and payload have `length` bytes.
+    pub(super) fn takes(&self, length: usize) -> bool {
+        length.saturating_add(PUBLISH_OVERHEAD) <= self.transmit.capacity()
+            && self.session.may_send(length)
+            && self.outbox.fits(length).is_some()
     }
 
     /// Takes the next message out of the inbox, when no other is being handled.

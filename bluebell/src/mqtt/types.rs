@@ -39,18 +39,33 @@ pub struct Delivery {
     pub qos: QoS,
     /// Whether the broker keeps it for those who subscribe later.
     pub retain: bool,
+    /// Whether, with QoS 1 and 2, it takes the place of a message on the same topic that waits and says so
+    /// too; else all are kept.
+    pub latest: bool,
+    /// Whether, with QoS 1 and 2, it is kept in memory alone: it spares the flash and returns at once, but
+    /// does not survive a power cut.
+    pub in_memory: bool,
+    /// After how many seconds it is of no use to anybody and is dropped, here and at the broker; 0: never.
+    pub expiry: u32,
 }
 
 impl Delivery {
     /// Sent if the device is online, and forgotten.
     pub const AT_MOST_ONCE: Self = Self::with_qos(QoS::AtMostOnce);
-    /// Kept until the broker has it; may arrive twice.
+    /// Kept until the broker has it, also over a power cut; may arrive twice.
     pub const AT_LEAST_ONCE: Self = Self::with_qos(QoS::AtLeastOnce);
-    /// Kept until the broker has it once.
+    /// Kept until the broker has it, also over a power cut; arrives once, or after a power cut twice under
+    /// the same `id`.
     pub const EXACTLY_ONCE: Self = Self::with_qos(QoS::ExactlyOnce);
 
     const fn with_qos(qos: QoS) -> Self {
-        Self { qos, retain: false }
+        Self {
+            qos,
+            retain: false,
+            latest: false,
+            in_memory: false,
+            expiry: 0,
+        }
     }
 
     /// The same, and the broker keeps the message for those who subscribe later.
@@ -58,6 +73,37 @@ impl Delivery {
     pub const fn retained(self) -> Self {
         Self {
             retain: true,
+            ..self
+        }
+    }
+
+    /// The same, and a message that waits on the same topic goes when this one comes, if it was published
+    /// like this too: of a state, the newest is enough.
+    #[must_use]
+    pub const fn latest(self) -> Self {
+        Self {
+            latest: true,
+            ..self
+        }
+    }
+
+    /// The same, but after so many seconds the message is dropped if it still waits, here or at the broker.
+    /// 0: never.
+    #[must_use]
+    pub const fn expiring_in(self, seconds: u32) -> Self {
+        Self {
+            expiry: seconds,
+            ..self
+        }
+    }
+
+    /// The same, but kept in memory alone, where there is room for a few messages: it is lost in a power cut.
+    /// For what comes often and may be missing: it wears the flash out by nothing, and publishing it waits
+    /// for nobody.
+    #[must_use]
+    pub const fn in_memory(self) -> Self {
+        Self {
+            in_memory: true,
             ..self
         }
     }
@@ -91,8 +137,10 @@ impl State {
 pub enum PublishError {
     /// The device is not online, and a QoS 0 message is not kept.
     Offline,
-    /// The outbox has no room for the message.
+    /// The outbox has no room for the message, and the broker does not take it now.
     Full,
+    /// The flash failed, and the broker does not take the message now.
+    Flash,
     /// The message is longer than a buffer of the device or than the broker takes.
     TooLong,
     /// The topic is none.
@@ -106,6 +154,7 @@ impl fmt::Display for PublishError {
                 "not sent, the broker is away: publish with QoS 1 or 2 to keep it until the broker is back"
             }
             Self::Full => "not kept, the outbox is full: publish again when the broker has taken some",
+            Self::Flash => "not kept, the flash failed: publish again, then check the board",
             Self::TooLong => {
                 "not sent, topic and payload are too long: make them shorter or MqttMemory larger"
             }
@@ -166,7 +215,8 @@ pub struct Settings<'a> {
 }
 
 impl<'a> Settings<'a> {
-    /// The settings that the configuration says: a clean start at boot, a session kept for an hour.
+    /// The settings that the configuration says. Unless it says that the session is to be kept, each boot
+    /// begins a new one, which is kept for an hour while the device is on.
     #[must_use]
     pub fn new(
         config: &'a MqttConfig,
@@ -183,8 +233,12 @@ impl<'a> Settings<'a> {
             keep_alive: config.keep_alive,
             base_topic: &config.base_topic,
             subscriptions,
-            clean_start: true,
-            session_expiry: 3600,
+            clean_start: config.keep_session == 0,
+            session_expiry: match config.keep_session {
+                // Over an outage without a power cut it is of use in any case.
+                0 => 3600,
+                seconds => seconds,
+            },
         }
     }
 }

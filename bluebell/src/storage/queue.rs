@@ -38,12 +38,28 @@ const WORTHWHILE: u32 = SECTOR / 4;
 pub(super) const MESSAGE_MOST: usize = (SECTOR - FIRST - HEADER) as usize;
 
 /// Where a message waits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Place {
     /// Grows from message to message for as long as the device is on; never zero.
     pub sequence: u32,
     /// Where its record was when this was written down; it may have moved.
     address: u32,
+}
+
+impl Place {
+    /// For memory in which bytes are kept.
+    pub(crate) fn to_bytes(self) -> [u8; 8] {
+        let word = (u64::from(self.address) << 32) | u64::from(self.sequence);
+        word.to_le_bytes()
+    }
+
+    pub(crate) fn from_bytes(bytes: [u8; 8]) -> Self {
+        let word = u64::from_le_bytes(bytes);
+        Self {
+            sequence: word as u32,
+            address: (word >> 32) as u32,
+        }
+    }
 }
 
 /// Where the queue is and where it goes on.

@@ -14,10 +14,15 @@ mod wire;
 
 use core::ops::Range;
 
+use super::mark::Properties;
 use super::reason::Reason;
 use super::ring::Pieces;
 use super::types::{Delivery, QoS, Subscriptions};
 pub(super) use wire::Malformed;
+
+/// How much longer a PUBLISH is than its topic and payload at the most: type, length, length of the topic,
+/// identifier, properties.
+pub(super) const PUBLISH_OVERHEAD: usize = 1 + 4 + 2 + 2 + Properties::MOST;
 
 /// One version of the protocol.
 pub(super) trait Codec {
@@ -91,6 +96,7 @@ pub(super) struct Publication<'a> {
     pub(super) identifier: u16,
     /// Whether it was sent before.
     pub(super) again: bool,
+    pub(super) properties: Option<&'a Properties>,
 }
 
 /// A packet from the broker.

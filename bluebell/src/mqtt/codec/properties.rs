@@ -2,6 +2,7 @@
 
 use super::wire::{Malformed, Reader};
 
+pub(super) const MESSAGE_EXPIRY: u8 = 2;
 pub(super) const SESSION_EXPIRY: u8 = 17;
 pub(super) const ASSIGNED_CLIENT_ID: u8 = 18;
 pub(super) const SERVER_KEEP_ALIVE: u8 = 19;

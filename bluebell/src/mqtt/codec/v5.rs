@@ -164,7 +164,26 @@ fn write_publish(writer: &mut Writer<'_>, publication: &Publication<'_>) {
     if publication.delivery.qos != QoS::AtMostOnce {
         writer.two_bytes(publication.identifier);
     }
-    writer.variable(0);
+    writer.counted(&|writer| {
+        let Some(properties) = publication.properties else {
+            return;
+        };
+        if let Some(seconds) = properties.expiry {
+            writer.byte(properties::MESSAGE_EXPIRY);
+            writer.four_bytes(seconds);
+        }
+        let mut user_property = |name: &str, value: &str| {
+            writer.byte(properties::USER_PROPERTY);
+            writer.binary(&[name.as_bytes()]);
+            writer.binary(&[value.as_bytes()]);
+        };
+        if !properties.id.is_empty() {
+            user_property("id", &properties.id);
+        }
+        if let Some((name, time)) = &properties.origin {
+            user_property(name, time);
+        }
+    });
     for piece in publication.payload {
         writer.bytes(piece);
     }

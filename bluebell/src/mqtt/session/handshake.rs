@@ -187,6 +187,7 @@ impl Session {
             delivery,
             identifier,
             again: before.is_some() && delivery.qos != QoS::AtMostOnce,
+            properties: None,
         });
         match outlet.put(self.codec, &packet, &self.limits) {
             Put::Later => return Put::Later,

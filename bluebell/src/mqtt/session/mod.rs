@@ -15,9 +15,10 @@ use core::fmt;
 use embassy_time::{Duration, Instant};
 use heapless::String;
 
-use super::codec::{Codec, Incoming, Limits, Outgoing, Publication, Step};
+use super::codec::{Codec, Incoming, Limits, Outgoing, PUBLISH_OVERHEAD, Publication, Step};
 use super::inbox::{Inbox, Label};
-use super::outbox::Outbox;
+use super::mark::Moment;
+use super::outbox::{Outbox, Sequence};
 use super::reason::Failure;
 use super::transmit::{Put, Transmit};
 use super::types::{Delivery, QoS, Settings};
@@ -37,6 +38,7 @@ pub(super) struct Outlet<'c, 'm> {
     pub(super) outbox: &'c mut Outbox<'m>,
     pub(super) transmit: &'c mut Transmit<'m>,
     pub(super) report: Report<'c>,
+    pub(super) moment: Moment,
     /// The longest packet that the device takes in.
     pub(super) receive_capacity: usize,
 }
@@ -191,6 +193,16 @@ impl Session {
         }
     }
 
+    /// The first message of the outbox that was not sent in this session.
+    pub(super) fn unsent(&self) -> Sequence {
+        self.outbound.unsent()
+    }
+
+    /// Whether the device does not read, so that it hears of no acknowledgement.
+    pub(super) fn is_paused(&self) -> bool {
+        self.paused
+    }
+
     /// The application has handled a message.
     pub(super) fn handled(&mut self, label: &Label) {
         self.inbound.handled(label);
@@ -335,6 +347,7 @@ impl Session {
             delivery: lowered(delivery, &self.limits),
             identifier: 0,
             again: false,
+            properties: None,
         });
         Some(transmit.put(self.codec, &packet, self.limits.maximum_packet))
     }
@@ -342,9 +355,7 @@ impl Session {
     /// Whether the broker would take a message, as far as it has said; it is `length` bytes long
     /// with its topic.
     pub(super) fn may_send(&self, length: usize) -> bool {
-        // Type, length, length of the topic, identifier, length of the properties.
-        const OVERHEAD: usize = 1 + 4 + 2 + 2 + 1;
-        let longest = u32::try_from(length.saturating_add(OVERHEAD));
+        let longest = u32::try_from(length.saturating_add(PUBLISH_OVERHEAD));
         self.phase != Phase::Online
             || longest.is_ok_and(|longest| longest <= self.limits.maximum_packet)
     }

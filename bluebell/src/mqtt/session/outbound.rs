@@ -11,6 +11,7 @@ use heapless::Vec;
 use super::{IN_FLIGHT, Outlet, Report};
 use crate::log::Level;
 use crate::mqtt::codec::{Codec, Limits, Outgoing, Publication, Step};
+use crate::mqtt::mark::Properties;
 use crate::mqtt::outbox::{Outbox, Sequence, Stored};
 use crate::mqtt::reason::Reason;
 use crate::mqtt::ring::Pieces;
@@ -47,6 +48,11 @@ pub(super) struct Outbound {
 }
 
 impl Outbound {
+    /// The first message of the outbox that was not sent in this session.
+    pub(super) const fn unsent(&self) -> Sequence {
+        self.next
+    }
+
     /// Identifiers are counted on from here.
     pub(super) const fn seed(&mut self, identifier: u16) {
         self.last_identifier = identifier;
@@ -156,7 +162,9 @@ impl Outbound {
                 Stage::Again if *room == 0 => return Put::Later,
                 Stage::Again => match outlet.outbox.peek(flight.sequence) {
                     Some(stored) => {
-                        let packet = publication(&stored, limits, flight.identifier, true);
+                        let properties = stored.mark.properties(&outlet.moment);
+                        let identifier = flight.identifier;
+                        let packet = publication(&stored, &properties, limits, identifier, true);
                         outlet.transmit.put(codec, &packet, limits.maximum_packet)
                     }
                     None => Put::Never,
@@ -198,10 +206,16 @@ impl Outbound {
             && let Some(stored) = outlet.outbox.peek(self.next)
         {
             let sequence = stored.sequence;
+            if stored.mark.has_expired(&outlet.moment) {
+                outlet.outbox.expire(sequence);
+                self.next = sequence + 1;
+                continue;
+            }
             let before = self.last_identifier;
             let identifier = self.identifier(others);
-            let delivery = lowered(stored.delivery, limits);
-            let packet = publication(&stored, limits, identifier, false);
+            let delivery = lowered(stored.mark.delivery, limits);
+            let properties = stored.mark.properties(&outlet.moment);
+            let packet = publication(&stored, &properties, limits, identifier, false);
             match outlet.transmit.put(codec, &packet, limits.maximum_packet) {
                 Put::Later => {
                     self.last_identifier = before;
@@ -237,17 +251,19 @@ impl Outbound {
 
 fn publication<'a>(
     stored: &Stored<'a>,
+    properties: &'a Properties,
     limits: &Limits,
     identifier: u16,
     again: bool,
 ) -> Outgoing<'a> {
-    let delivery = lowered(stored.delivery, limits);
+    let delivery = lowered(stored.mark.delivery, limits);
     Outgoing::Publish(Publication {
         topic: stored.topic,
         payload: stored.payload,
         delivery,
         identifier,
         again: again && delivery.qos != QoS::AtMostOnce,
+        properties: Some(properties),
     })
 }
 
@@ -256,6 +272,7 @@ pub(super) fn lowered(delivery: Delivery, limits: &Limits) -> Delivery {
     Delivery {
         qos: delivery.qos.min(limits.maximum_qos),
         retain: delivery.retain && limits.retain,
+        ..delivery
     }
 }
 

@@ -1,5 +1,6 @@
 //! Packets written by one implementation and read by the other.
 
+use std::format;
 use std::string::String;
 use std::vec;
 use std::vec::Vec;
@@ -17,6 +18,7 @@ use crate::mqtt::codec::v5::V5;
 use crate::mqtt::codec::{
     Arrival, Codec, Connect, Connected, Incoming, Limits, Outgoing, Publication, Step,
 };
+use crate::mqtt::mark::Properties;
 use crate::mqtt::reason::Reason;
 use crate::mqtt::types::{Delivery, QoS};
 
@@ -104,12 +106,22 @@ fn messages_and_subscriptions_are_read_as_they_were_meant() {
         (QoS::ExactlyOnce, false),
     ] {
         let payload = [&[0xFF; 200][..], &[0; 9]];
+        let properties = Properties {
+            expiry: again.then_some(77),
+            id: "0123456789abcdef".try_into().unwrap(),
+            origin: again.then(|| ("time", "1893456003.250".try_into().unwrap())),
+        };
         let bytes = written(&Outgoing::Publish(Publication {
             topic: ["blå".as_bytes(), b"/klokke"],
             payload,
-            delivery: Delivery { qos, retain: again },
+            delivery: Delivery {
+                qos,
+                retain: again,
+                ..Delivery::AT_LEAST_ONCE
+            },
             identifier: 0xABCD,
             again,
+            properties: Some(&properties),
         }));
         let [Packet::V5_0Publish(packet)] = &peer.hear(&bytes)[..] else {
             panic!("no PUBLISH");
@@ -118,6 +130,16 @@ fn messages_and_subscriptions_are_read_as_they_were_meant() {
         assert_eq!(packet.payload().as_slice(), payload.concat());
         assert_eq!(packet.qos(), peer::theirs(qos));
         assert_eq!((packet.retain(), packet.dup()), (again, again));
+        let told = packet.props().iter().map(|property| match property {
+            theirs::Property::MessageExpiryInterval(interval) => format!("{}", interval.val()),
+            theirs::Property::UserProperty(pair) => format!("{}={}", pair.key(), pair.val()),
+            other => format!("{other:?}"),
+        });
+        let mut expected = vec!["id=0123456789abcdef"];
+        if again {
+            expected = vec!["77", expected[0], "time=1893456003.250"];
+        }
+        assert_eq!(told.collect::<Vec<_>>(), expected);
         let identifier = (qos != QoS::AtMostOnce).then_some(0xABCD);
         assert_eq!(packet.packet_id(), identifier);
     }

@@ -15,6 +15,7 @@ use crate::mqtt::codec::Codec;
 use crate::mqtt::codec::frame::{self, Frame};
 use crate::mqtt::codec::v5::V5;
 use crate::mqtt::inbox::{Inbox, Label};
+use crate::mqtt::mark::{Mark, Moment};
 use crate::mqtt::outbox::Outbox;
 use crate::mqtt::reason::Failure;
 use crate::mqtt::session::{Outlet, Session, Verdict};
@@ -85,6 +86,11 @@ impl Device {
             outbox: &mut self.outbox,
             transmit: &mut self.transmit,
             report: &report,
+            moment: Moment {
+                now: self.now,
+                unix_at_zero: None,
+                boot: 0,
+            },
             receive_capacity: 300,
         };
         work(&mut self.session, &mut self.inbox, &mut outlet)
@@ -172,7 +178,8 @@ impl Device {
     }
 
     pub(super) fn keep(&mut self, payload: &str, delivery: Delivery) -> Option<u64> {
-        self.outbox.push("out", payload.as_bytes(), delivery)
+        let mark = Mark::of(delivery);
+        self.outbox.push(b"out", payload.as_bytes(), &mark, None)
     }
 
     /// Takes the next message, as topic and payload, without handling it.

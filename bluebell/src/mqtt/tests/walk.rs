@@ -85,7 +85,10 @@ impl World {
         match step {
             Move::Out(qos) => {
                 let payload = self.published.len().to_string();
-                let delivery = Delivery { qos, retain: false };
+                let delivery = Delivery {
+                    qos,
+                    ..Delivery::AT_LEAST_ONCE
+                };
                 if self.device.keep(&payload, delivery).is_some() {
                     self.published.push((qos, payload));
                 }

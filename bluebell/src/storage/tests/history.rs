@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use sim::flash::Flash;
 
-use super::{Values, boot, everything, noise};
+use super::{Values, boot, everything, histories, noise};
 use crate::storage::{Key, Store, WriteError};
 
 #[derive(Debug, Clone)]
@@ -113,7 +113,7 @@ fn live(steps: &[Step], sectors: usize) -> Flash {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(histories(4)))]
 
     #[test]
     fn every_history_leaves_what_was_acknowledged(

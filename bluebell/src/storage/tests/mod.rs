@@ -6,6 +6,8 @@ mod history;
 mod images;
 mod log_ring;
 mod queue;
+mod queue_history;
+mod wear;
 
 use std::collections::BTreeMap;
 use std::string::String;

@@ -251,6 +251,7 @@ pub(crate) fn shows_every_key_in_the_shipped_file() {
         "base_topic",
         "heartbeat",
         "heartbeat_message",
+        "keep_session",
         "server",
     ] {
         let line = format!("{key} = ");

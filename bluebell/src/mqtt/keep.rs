@@ -1,0 +1,436 @@
+//! Where a QoS 1 or 2 message is until the broker has acknowledged it.
+//!
+//! Guarantees, whatever outages and power cuts come:
+//!
+//! - A publish returns without an error when the broker has acknowledged the message, or when it is on
+//!   flash; so what was taken over is delivered at least once, in order.
+//! - While the device is online and nothing waits on flash, a message goes to the broker straight from
+//!   memory. Only when that has not acknowledged it after [`SAFE_WITHIN`], or the connection is lost, is it
+//!   written to flash; those before it first. In all other cases it is written to flash at once.
+//! - What waits on flash is sent in order once the device is online, through the same memory, and settled
+//!   there when the broker has acknowledged it.
+//! - A full outbox refuses the newest. Before that, messages leave that have expired.
+//!
+//! A publish whose future is dropped may be sent or not, and in rare cases twice, under one `id`.
+
+use core::convert::Infallible;
+
+use embassy_time::{Duration, Instant, Timer, with_timeout};
+
+use super::Mqtt;
+use super::mark::{MARK, Mark, Moment};
+use super::outbox::Sequence;
+use super::session::Report;
+use super::shared::Shared;
+use super::types::{Delivery, PublishError, State};
+use crate::clock::Clock;
+use crate::log::Level;
+use crate::storage::{Filled, Place, ReadError, Store, Waiting, WriteError};
+
+/// How long the broker may take to acknowledge a message until it is written to flash.
+pub(super) const SAFE_WITHIN: Duration = Duration::from_secs(1);
+
+/// How long a failed flash is left alone.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// Where messages are kept over a power cut, and what tells when they were made.
+#[derive(Clone, Copy)]
+pub(super) struct Keep<'m> {
+    pub(super) store: &'m Store<'m>,
+    pub(super) clock: &'m Clock,
+}
+
+/// What memory and flash have to do with each other.
+pub(super) struct Progress {
+    /// The number of this boot, and of the next message in it.
+    boot: u32,
+    number: u32,
+    /// Up to which sequence number the messages on flash are in memory, or were.
+    loaded: u32,
+    /// Whether no more than that waits on flash.
+    pub(super) drained: bool,
+    /// Somebody has the turn to move messages between memory and flash.
+    pub(super) moving: bool,
+    /// The bytes of the next message on flash that found no room in memory.
+    needed: usize,
+    /// The outbox on flash has refused a message and nothing has left since.
+    pub(super) full: bool,
+    refused: u32,
+}
+
+/// What is to be done between memory and flash.
+enum Chore {
+    Settle(Sequence, Place),
+    Load,
+    Tell { expired: u32, refused: u32 },
+}
+
+/// A message that is to be on flash.
+enum Save<'a> {
+    /// One that is in memory, and all before it.
+    Sent(Sequence),
+    /// A new one.
+    New(&'a str, &'a [u8], Mark),
+}
+
+impl Progress {
+    pub(super) const fn new(boot: u32, number: u32, on_flash: bool) -> Self {
+        Self {
+            boot,
+            number,
+            loaded: 0,
+            drained: !on_flash,
+            moving: false,
+            needed: 0,
+            full: false,
+            refused: 0,
+        }
+    }
+}
+
+/// Puts a message together as it lies on flash: the topic is its name, then come mark and payload. Where it
+/// does not fit, the length tells.
+pub(super) fn write(
+    into: &mut [u8],
+    topic: [&[u8]; 2],
+    payload: [&[u8]; 2],
+    mark: &Mark,
+) -> Filled {
+    let mark_bytes = mark.having_waited().to_bytes();
+    let mut length = 0;
+    for part in topic.into_iter().chain([&mark_bytes[..]]).chain(payload) {
+        if let Some(place) = into.get_mut(length..length + part.len()) {
+            place.copy_from_slice(part);
+        }
+        length += part.len();
+    }
+    let name = topic.iter().map(|piece| piece.len()).sum::<usize>();
+    Filled {
+        // A topic is shorter: it was checked.
+        name: u16::try_from(name).unwrap_or(u16::MAX),
+        length,
+        latest: mark.delivery.latest,
+    }
+}
+
+impl Shared<'_> {
+    fn mark(&mut self, delivery: Delivery, moment: &Moment) -> Mark {
+        let number = self.progress.number;
+        self.progress.number = number.wrapping_add(1);
+        Mark::new(delivery, number, moment)
+    }
+
+    /// Whether a message would be sent, and heard of, now.
+    fn is_open(&self) -> bool {
+        self.state == State::Online && !self.session.is_paused()
+    }
+
+    /// Keeps a message in memory.
+    fn keep_in_memory(&mut self, topic: &str, payload: &[u8], mark: &Mark) -> Option<Sequence> {
+        let topic = topic.as_bytes();
+        let sequence = self.outbox.push(topic, payload, mark, None)?;
+        if mark.delivery.latest {
+            let unsent = self.session.unsent();
+            self.outbox.supersede(topic, unsent, sequence);
+        }
+        self.wake_runner();
+        Some(sequence)
+    }
+
+    /// What became of a message in memory: true when it is acknowledged, false when that cannot be
+    /// awaited.
+    fn fate(&self, sequence: Sequence) -> Option<bool> {
+        if self.outbox.is_popped(sequence) {
+            return Some(true);
+        }
+        (!self.is_open()).then_some(false)
+    }
+
+    /// Takes a message from flash into memory, if there is room; or says that it is to be settled.
+    fn take_over(&mut self, waiting: &Waiting<'_>, moment: &Moment) -> Option<Place> {
+        let place = waiting.place;
+        let known = Mark::from_bytes(waiting.body).zip(waiting.body.get(MARK..));
+        let fits = self.outbox.fits(waiting.name.len() + waiting.body.len());
+        let useless = match (known, fits) {
+            // From a device with more memory, or not to be understood.
+            (None, _) | (_, None) => Some(place),
+            (Some((mark, _)), _) if mark.has_expired(moment) => {
+                self.outbox.note_expired();
+                Some(place)
+            }
+            (Some((mark, payload)), Some(fits)) => {
+                if let Some(twin) = self.outbox.twin(&mark) {
+                    // Its publish was dropped before it heard of the place.
+                    let _ = self.outbox.saved(twin, place);
+                } else if !fits {
+                    self.progress.needed = waiting.name.len() + waiting.body.len();
+                    return None;
+                } else {
+                    // There is room: it was asked for.
+                    let _ = self.outbox.push(waiting.name, payload, &mark, Some(place));
+                    self.wake_runner();
+                }
+                None
+            }
+        };
+        self.progress.loaded = place.sequence;
+        self.progress.needed = 0;
+        useless
+    }
+
+    fn chore(&mut self) -> Option<Chore> {
+        if let Some((sequence, place)) = self.outbox.to_settle() {
+            return Some(Chore::Settle(sequence, place));
+        }
+        let progress = &mut self.progress;
+        if !progress.drained {
+            let room = self.outbox.fits(progress.needed) == Some(true);
+            let load = self.state == State::Online && !progress.moving && room;
+            return load.then_some(Chore::Load);
+        }
+        let refused = match progress.full {
+            true => 0,
+            false => core::mem::take(&mut progress.refused),
+        };
+        let expired = self.outbox.take_expired();
+        (refused + expired > 0).then_some(Chore::Tell { expired, refused })
+    }
+}
+
+/// The turn to move messages between memory and flash.
+struct Turn<'a, 'm>(&'a Mqtt<'m>);
+
+impl Drop for Turn<'_, '_> {
+    fn drop(&mut self) {
+        let mut shared = self.0.shared.borrow_mut();
+        shared.progress.moving = false;
+        shared.application.wake();
+    }
+}
+
+impl<'m> Mqtt<'m> {
+    pub(super) fn moment(&self) -> Moment {
+        let unix = self.keep.and_then(|keep| keep.clock.at_boot());
+        Moment {
+            now: Instant::now(),
+            unix_at_zero: unix.map(|unix| unix.micros()),
+            boot: self.shared.borrow().progress.boot,
+        }
+    }
+
+    /// Publishes with QoS 1 or 2.
+    pub(super) async fn publish_kept(
+        &self,
+        topic: &str,
+        payload: &[u8],
+        delivery: Delivery,
+    ) -> Result<(), PublishError> {
+        let length = topic.len().saturating_add(payload.len());
+        let moment = self.moment();
+        let (keep, direct, mark) = {
+            let shared = &mut *self.shared.borrow_mut();
+            if !shared.takes(length) {
+                return Err(PublishError::TooLong);
+            }
+            let mut mark = match self.keep {
+                Some(_) => shared.mark(delivery, &moment),
+                None => Mark::of(delivery),
+            };
+            mark.waited = self.keep.is_some() && shared.state != State::Online;
+            let Some(keep) = self.keep.filter(|_| !delivery.in_memory) else {
+                let kept = shared.keep_in_memory(topic, payload, &mark);
+                return kept.map(|_| ()).ok_or(PublishError::Full);
+            };
+            let open = shared.is_open() && shared.progress.drained && !shared.progress.moving;
+            let direct = match open {
+                true => shared.keep_in_memory(topic, payload, &mark),
+                false => None,
+            };
+            (keep, direct, mark)
+        };
+        let Some(sequence) = direct else {
+            let saved = self.save(keep.store, Save::New(topic, payload, mark)).await;
+            return saved.map_err(|error| self.refused(error));
+        };
+        let fate = self.until(|shared| shared.fate(sequence));
+        if let Ok(true) = with_timeout(SAFE_WITHIN, fate).await {
+            return Ok(());
+        }
+        let Err(error) = self.save(keep.store, Save::Sent(sequence)).await else {
+            return Ok(());
+        };
+        // Only the broker can help.
+        match self.until(|shared| shared.fate(sequence)).await {
+            true => Ok(()),
+            false => Err(self.refused(error)),
+        }
+    }
+
+    fn refused(&self, error: WriteError) -> PublishError {
+        match error {
+            WriteError::TooLong { .. } => PublishError::TooLong,
+            WriteError::Flash => PublishError::Flash,
+            WriteError::Full => {
+                let progress = &mut self.shared.borrow_mut().progress;
+                progress.full = true;
+                progress.refused = progress.refused.saturating_add(1);
+                PublishError::Full
+            }
+        }
+    }
+
+    /// How many messages the full outbox has refused, until it is told in the log that it has room again.
+    pub(crate) fn refusals(&self) -> u32 {
+        self.shared.borrow().progress.refused
+    }
+
+    async fn turn(&self) -> Turn<'_, 'm> {
+        self.until(|shared| {
+            let free = !shared.progress.moving;
+            shared.progress.moving = true;
+            free.then_some(())
+        })
+        .await;
+        Turn(self)
+    }
+
+    /// Writes a message to flash; first all in memory that come before it.
+    async fn save(&self, store: &Store<'_>, save: Save<'_>) -> Result<(), WriteError> {
+        let _turn = self.turn().await;
+        // Whatever becomes of this: the flash is to be looked at.
+        self.shared.borrow_mut().progress.drained = false;
+        let last = match save {
+            Save::Sent(sequence) => sequence,
+            Save::New(..) => Sequence::MAX,
+        };
+        loop {
+            let unsaved = self.shared.borrow().outbox.unsaved(last);
+            let Some(sequence) = unsaved else { break };
+            let mut fill = |into: &mut [u8]| {
+                let shared = self.shared.borrow();
+                let stored = shared.outbox.peek(sequence);
+                let stored = stored.filter(|stored| stored.sequence == sequence)?;
+                Some(write(into, stored.topic, stored.payload, &stored.mark))
+            };
+            if let Some(place) = self.push(store, &mut fill).await? {
+                let there = {
+                    let shared = &mut *self.shared.borrow_mut();
+                    shared.progress.loaded = place.sequence;
+                    shared.outbox.saved(sequence, place)
+                };
+                if !there {
+                    // It was acknowledged meanwhile.
+                    store.settle(place).await?;
+                }
+            }
+        }
+        if let Save::New(topic, payload, mark) = save {
+            let mut fill =
+                |into: &mut [u8]| Some(write(into, [topic.as_bytes(), &[]], [payload, &[]], &mark));
+            self.push(store, &mut fill).await?;
+        }
+        Ok(())
+    }
+
+    /// Has a message wait on flash; where there is no room, without those that have expired.
+    async fn push(
+        &self,
+        store: &Store<'_>,
+        fill: &mut dyn FnMut(&mut [u8]) -> Option<Filled>,
+    ) -> Result<Option<Place>, WriteError> {
+        match store.push(fill).await {
+            Err(WriteError::Full) if self.sweep(store).await => store.push(fill).await,
+            other => other,
+        }
+    }
+
+    /// Settles what has expired on flash; says whether there was any.
+    async fn sweep(&self, store: &Store<'_>) -> bool {
+        let moment = self.moment();
+        let (mut after, mut any) = (0, false);
+        loop {
+            let mut found = None;
+            let mut take = |waiting: Waiting<'_>| {
+                let mark = Mark::from_bytes(waiting.body);
+                let expired = mark.is_some_and(|mark| mark.has_expired(&moment));
+                found = Some((waiting.place, expired));
+            };
+            if store.next_waiting(after, &mut take).await.is_err() {
+                return any;
+            }
+            let Some((place, expired)) = found else {
+                return any;
+            };
+            if expired && store.settle(place).await.is_ok() {
+                any = true;
+                self.shared.borrow_mut().outbox.note_expired();
+            }
+            after = place.sequence;
+        }
+    }
+
+    /// Brings what waits on flash into memory while the device is online, and settles it there when it is
+    /// acknowledged.
+    pub(super) async fn drain(&self, report: Report<'_>) -> Infallible {
+        loop {
+            let chore = self.until(Shared::chore).await;
+            let done = match (chore, self.keep) {
+                (Chore::Settle(sequence, place), Some(keep)) => {
+                    let settled = keep.store.settle(place).await.is_ok();
+                    if settled {
+                        let shared = &mut *self.shared.borrow_mut();
+                        shared.outbox.settled(sequence);
+                        shared.progress.full = false;
+                        shared.application.wake();
+                    }
+                    settled
+                }
+                (Chore::Load, Some(keep)) => self.load(keep.store).await.is_ok(),
+                (Chore::Tell { expired, refused }, _) => {
+                    tell(report, expired, refused);
+                    true
+                }
+                (Chore::Settle(..) | Chore::Load, None) => false,
+            };
+            if !done {
+                Timer::after(PAUSE).await;
+            }
+        }
+    }
+
+    async fn load(&self, store: &Store<'_>) -> Result<(), ReadError> {
+        let _turn = self.turn().await;
+        let after = self.shared.borrow().progress.loaded;
+        let moment = self.moment();
+        let mut useless = None;
+        let mut take = |waiting: Waiting<'_>| {
+            useless = self.shared.borrow_mut().take_over(&waiting, &moment);
+        };
+        if !store.next_waiting(after, &mut take).await? {
+            self.shared.borrow_mut().progress.drained = true;
+        }
+        if let Some(place) = useless {
+            // One that stays is met again at the next boot.
+            let _ = store.settle(place).await;
+            self.shared.borrow_mut().progress.full = false;
+        }
+        Ok(())
+    }
+}
+
+fn tell(report: Report<'_>, expired: u32, refused: u32) {
+    if expired > 0 {
+        report(
+            Level::Info,
+            format_args!("{expired} messages had expired before they could be sent: dropped"),
+        );
+    }
+    if refused > 0 {
+        report(
+            Level::Warn,
+            format_args!(
+                "the outbox was full and has refused {refused} messages; it has room again"
+            ),
+        );
+    }
+}
