@@ -45,9 +45,13 @@ impl<'b> Code<'b> {
     pub fn new(ssid: &str, password: &str, buffer: &'b mut Buffer) -> Option<Self> {
         let text = text(ssid, password).ok()?;
         let mut working = [0; BUFFER];
-        QrCode::encode_text(
-            &text,
+        working
+            .get_mut(..text.len())?
+            .copy_from_slice(text.as_bytes());
+        // As bytes: the text has semicolons, for which there is no shorter coding.
+        QrCode::encode_binary(
             &mut working,
+            text.len(),
             buffer,
             QrCodeEcc::Low,
             Version::new(2),
