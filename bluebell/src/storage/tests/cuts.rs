@@ -288,7 +288,7 @@ fn a_cut_while_an_image_of_version_1_gets_an_outbox_loses_nothing_and_takes_rema
     let outbox_in_use = used.split_at((SECTORS + 2) * SECTOR).1;
     for (remains, tears) in [
         (outbox_in_use, Tears::Some),
-        (&noise(5, OUTBOX * SECTOR), Tears::Few),
+        (&noise(5, OUTBOX * SECTOR), Tears::Some),
     ] {
         let flash = version_1(remains);
         let put = async |store: &Store<'_>| store.put(&A, b"new").await.is_ok();

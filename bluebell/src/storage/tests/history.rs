@@ -113,7 +113,7 @@ fn live(steps: &[Step], sectors: usize) -> Flash {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(histories(4)))]
+    #![proptest_config(ProptestConfig::with_cases(histories(3)))]
 
     #[test]
     fn every_history_leaves_what_was_acknowledged(

@@ -147,7 +147,7 @@ fn live(steps: &[Step], outbox: usize) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(histories(4)))]
+    #![proptest_config(ProptestConfig::with_cases(histories(3)))]
 
     #[test]
     fn every_history_with_cuts_leaves_the_messages_that_wait(
