@@ -157,25 +157,31 @@ impl<'b, B: Board, L: Parts> Device<'b, B, L> {
                 access_point_ssid: &ssid,
                 access_point_password: &password,
             };
+            // Each is made where it stays: handed on by value, they would all lie on the stack at once.
+            let join_networks = pin!(wifi.run(&mut radio, &settings, &networks, &log, system));
+            let serve_portal =
+                pin!(services.portal(&portal, portal_services, pages, portal_memory, &console));
+            let print = pin!(services.print(&console));
+            let talk = pin!(services.mqtt(&station, own_servers, &parts));
+            let keep_time = pin!(services.time(&station, own_servers));
+            let schedule = pin!(jobs.run(&clock, &log));
+            let run_parts = pin!(parts.run(Handle { shared: &shared }));
+            let deliver = pin!(services.deliver(&parts));
+            let beat = pin!(services.heartbeat());
+            let show = pin!(services.status());
+            let feed = pin!(services.watchdog());
+            let answer = pin!(console::serve(
+                &mut commands,
+                &console,
+                console_memory,
+                &backend
+            ));
             let on = join5(
-                join3(
-                    wifi.run(&mut radio, &settings, &networks, &log, system),
-                    services.portal(&portal, portal_services, pages, portal_memory, &console),
-                    services.print(&console),
-                ),
-                services.mqtt(&station, own_servers, &parts),
-                services.time(&station, own_servers),
-                join4(
-                    jobs.run(&clock, &log),
-                    parts.run(Handle { shared: &shared }),
-                    services.deliver(&parts),
-                    services.heartbeat(),
-                ),
-                join3(
-                    services.status(),
-                    services.watchdog(),
-                    console::serve(&mut commands, &console, console_memory, &backend),
-                ),
+                join3(join_networks, serve_portal, print),
+                talk,
+                keep_time,
+                join4(schedule, run_parts, deliver, beat),
+                join3(show, feed, answer),
             );
             match select(kept, on).await {
                 Either::First((never, _)) => never,

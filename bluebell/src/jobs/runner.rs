@@ -19,9 +19,15 @@ use crate::log::Log;
 
 /// Memory for `N` jobs.
 #[derive(Debug)]
-pub struct JobsMemory<const N: usize = 16> {
-    slots: [Slot; N],
-    waiters: [Waiter; N],
+pub struct JobsMemory<const N: usize = 16>(Room<N>);
+
+/// All zeros until it is in use: as a constant, memory of a device then takes no room in an image, and
+/// need not be made on a stack.
+#[derive(Debug)]
+#[repr(u8)]
+enum Room<const N: usize> {
+    Empty = 0,
+    InUse([Slot; N], [Waiter; N]),
 }
 
 /// Where a job's callback waits and a run that is due is left for it.
@@ -37,14 +43,20 @@ impl<const N: usize> JobsMemory<N> {
         const {
             assert!(N <= u16::MAX as usize, "at most 65,535 jobs");
         }
-        Self {
-            slots: [Slot::VACANT; N],
-            waiters: [const {
-                Waiter {
-                    due: None,
-                    waker: WakerRegistration::new(),
-                }
-            }; N],
+        Self(Room::Empty)
+    }
+
+    /// Free slots, whatever was there before.
+    fn vacate(&mut self) -> (&mut [Slot], &mut [Waiter]) {
+        let waiter = || Waiter {
+            due: None,
+            waker: WakerRegistration::new(),
+        };
+        self.0 = Room::InUse([Slot::VACANT; N], core::array::from_fn(|_| waiter()));
+        match &mut self.0 {
+            Room::InUse(slots, waiters) => (slots, waiters),
+            // Not after the line above.
+            Room::Empty => (&mut [], &mut []),
         }
     }
 }
@@ -68,9 +80,10 @@ pub struct Jobs<'m> {
 impl<'m> Jobs<'m> {
     /// No jobs yet.
     pub fn new<const N: usize>(memory: &'m mut JobsMemory<N>) -> Self {
+        let (slots, waiters) = memory.vacate();
         Self {
-            schedule: RefCell::new(Schedule::new(&mut memory.slots)),
-            waiters: RefCell::new(&mut memory.waiters),
+            schedule: RefCell::new(Schedule::new(slots)),
+            waiters: RefCell::new(waiters),
             changed: Cell::new(false),
             runner: RefCell::new(WakerRegistration::new()),
         }

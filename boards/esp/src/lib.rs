@@ -17,8 +17,6 @@ mod console;
 #[cfg(target_os = "none")]
 mod flash;
 #[cfg(target_os = "none")]
-mod network;
-#[cfg(target_os = "none")]
 mod panic;
 #[cfg(target_os = "none")]
 pub mod pins;
@@ -33,7 +31,6 @@ mod system;
 pub use self::{
     console::{Commands, Console},
     flash::ChipFlash,
-    network::{Portal, Station},
     radio::EspRadio,
     start::{Board, CONFIG, EspBoard, Start, run},
 };

@@ -1,25 +1,25 @@
 //! From reset to the device's task, and the macro that makes a firmware of an application.
 
-use core::net::{IpAddr, SocketAddr};
-
-use bluebell::board::{Board as BoardTypes, Hardware, OwnServers, PortalServices};
+use bluebell::board::{Board as BoardTypes, Hardware, OwnServers};
 use bluebell::device::{App, Device, Memory};
+use bluebell_network::{Network, Portal, Station};
 use embassy_executor::{SpawnError, SpawnToken, Spawner};
+use embassy_net::Runner;
 use esp_hal::clock::CpuClock;
 use esp_hal::peripherals::Peripherals;
 use esp_hal::rng::Rng;
 use esp_hal::timer::timg::TimerGroup;
 use esp_hal::uart::{self, Uart};
-use static_cell::StaticCell;
+use esp_radio::wifi::Interface;
+use static_cell::{ConstStaticCell, StaticCell};
 
 use crate::console::{Commands, Console, usb};
 use crate::flash::ChipFlash;
 use crate::layout::flash_layout;
-use crate::network::{Portal, Station};
 use crate::pins::{Pins, take_pins};
 use crate::radio::EspRadio;
 use crate::system::Machine;
-use crate::{console, network, panic, radio};
+use crate::{console, panic, radio};
 
 /// The configuration that the build was given in the place of the application's own.
 pub const CONFIG: Option<&str> = include!(concat!(env!("OUT_DIR"), "/config.rs"));
@@ -36,9 +36,6 @@ const HEAP_WITHIN: usize = 8 * 1024;
 
 /// Characters in the UART's memory at which they are fetched: half of what fits.
 const FETCH_AT: u16 = 64;
-
-/// The port of the portal.
-const HTTP: u16 = 80;
 
 /// Where each chip's ROM has its console, so that the boot messages are seen too.
 macro_rules! uart_on_its_pins {
@@ -126,16 +123,10 @@ pub fn run<S>(app: App, device: fn(Start) -> Result<SpawnToken<S>, SpawnError>) 
         })
 }
 
-/// The device's memory. Made at run time: as a constant, all of it would lie in the image for the sake
-/// of a few ones.
-// Not part of its caller, whose frame stays for ever.
-#[inline(never)]
-fn memory() -> &'static mut Memory {
-    static MEMORY: StaticCell<Memory> = StaticCell::new();
-    MEMORY.init_with(Memory::new)
-}
+/// The device's memory: all zeros, and so neither a constant in the image nor made on the stack.
+static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
 
-// As above.
+// Not part of its caller, which has the frame of the whole device.
 #[inline(never)]
 fn start(
     Start {
@@ -158,7 +149,13 @@ fn start(
     let machine = MACHINE.init(Machine::new(timers.wdt, panic::take()));
     let rng = Rng::new();
     let seed = u64::from(rng.random()) << 32 | u64::from(rng.random());
-    let (stack, station, portal) = network::start(spawner, seed);
+    let network = Network::start(Interface::station(), Interface::access_point(), seed);
+    for runner in network.runners {
+        // The pool has room for both.
+        if let Ok(task) = pump(runner) {
+            spawner.spawn(task);
+        }
+    }
 
     let settings = uart::Config::default()
         .with_rx(uart::RxConfig::default().with_fifo_full_threshold(FETCH_AT));
@@ -170,15 +167,12 @@ fn start(
     let (commands, console) = console::split(uart, usb_port!(parts));
 
     let hardware = Hardware {
-        radio: EspRadio::new(controller, stack),
+        radio: EspRadio::new(controller, network.stack),
         flash: ChipFlash::new(parts.FLASH),
         flash_layout: flash_layout(),
-        station,
-        portal,
-        portal_services: PortalServices {
-            address: SocketAddr::new(IpAddr::V4(network::PORTAL), HTTP),
-            dhcp_and_dns: true,
-        },
+        station: network.station,
+        portal: network.portal,
+        portal_services: network.services,
         own_servers: OwnServers::default(),
         console,
         commands,
@@ -187,7 +181,13 @@ fn start(
     let board = Board {
         pins: take_pins!(parts),
     };
-    (board, Device::new(hardware, app, memory()))
+    (board, Device::new(hardware, app, MEMORY.take()))
+}
+
+/// Moves packets between the radio and a stack.
+#[embassy_executor::task(pool_size = 2)]
+async fn pump(mut runner: Runner<'static, Interface>) -> ! {
+    runner.run().await
 }
 
 /// Makes a firmware of an application: `board::main!(async |board, device| { ... });`.

@@ -12,6 +12,7 @@ use embassy_futures::yield_now;
 use embedded_storage_async::nor_flash::{
     ErrorType, MultiwriteNorFlash, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash,
 };
+use static_cell::ConstStaticCell;
 use virtio_drivers::device::blk::{SECTOR_SIZE as BLOCK, VirtIOBlk};
 use virtio_drivers::transport::DeviceType;
 
@@ -37,7 +38,7 @@ pub(crate) const fn layout() -> FlashLayout {
 pub struct BlockFlash {
     disk: VirtIOBlk<Shared, Slot>,
     /// The sector that was used last, as it is on the disk.
-    sector: [u8; SECTOR],
+    sector: &'static mut [u8; SECTOR],
     number: Option<usize>,
 }
 
@@ -63,7 +64,11 @@ impl NorFlashError for FlashError {
 }
 
 impl BlockFlash {
+    /// Opens the disk; to be called once.
     pub(crate) fn open() -> Self {
+        // Not a part of the value, which is moved about while a device is put together.
+        static SECTOR_MEMORY: ConstStaticCell<[u8; SECTOR]> = ConstStaticCell::new([0; SECTOR]);
+
         let disk = match VirtIOBlk::new(devices::open(devices::DISK, DeviceType::Block)) {
             Ok(disk) => disk,
             Err(error) => panic!("the disk does not start: {error:?}"),
@@ -75,7 +80,7 @@ impl BlockFlash {
         );
         Self {
             disk,
-            sector: [0; SECTOR],
+            sector: SECTOR_MEMORY.take(),
             number: None,
         }
     }
@@ -86,7 +91,7 @@ impl BlockFlash {
             self.number = None;
             let block = number * (SECTOR / BLOCK);
             self.disk
-                .read_blocks(block, &mut self.sector)
+                .read_blocks(block, self.sector)
                 .map_err(|_| FlashError::Disk)?;
             self.number = Some(number);
         }

@@ -28,8 +28,6 @@ mod machine;
 #[cfg(target_os = "none")]
 pub mod measure;
 #[cfg(target_os = "none")]
-mod network;
-#[cfg(target_os = "none")]
 mod nic;
 #[cfg(target_os = "none")]
 pub mod pins;
@@ -46,7 +44,6 @@ mod world;
 pub use self::{
     console::{Commands, Console},
     flash::BlockFlash,
-    network::{Portal, Station},
     radio::EmulatedRadio,
     start::{Board, QemuBoard, Start, run},
 };

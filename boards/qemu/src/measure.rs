@@ -3,8 +3,11 @@
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use crate::exit;
+use embassy_executor::{Executor, Spawner};
+use static_cell::StaticCell;
+
 use crate::world::say;
+use crate::{exit, interrupts, time};
 
 /// What the stack is painted with, to see later how far down it has been.
 const PAINT: u32 = 0xb1eb_e115;
@@ -31,6 +34,15 @@ pub fn instructions() -> u64 {
 /// Prints a count, as a line for a program to read.
 pub fn report(name: &str, count: u64) {
     say(format_args!("count {name} {count}"));
+}
+
+/// Runs tasks on the machine without its devices, with its clock.
+pub fn run(spawn: impl FnOnce(Spawner)) -> ! {
+    static EXECUTOR: StaticCell<Executor> = StaticCell::new();
+
+    time::start();
+    interrupts::start(&[]);
+    EXECUTOR.init_with(Executor::new).run(spawn)
 }
 
 /// Ends the machine with status 0.

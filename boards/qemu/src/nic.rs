@@ -9,7 +9,7 @@ use core::task::{Context, Waker};
 
 use embassy_net_driver::{Capabilities, Driver, HardwareAddress, LinkState, RxToken, TxToken};
 use embassy_sync::waitqueue::AtomicWaker;
-use static_cell::StaticCell;
+use static_cell::ConstStaticCell;
 use virtio_drivers::device::net::VirtIONetRaw;
 use virtio_drivers::transport::DeviceType;
 
@@ -85,12 +85,16 @@ struct Parts {
 
 /// The memory of one device.
 pub(crate) type Buffers = [[u8; BUFFER]; 2 * BUFFERS];
+/// Such memory before it is in use.
+pub(crate) const fn no_frames() -> Buffers {
+    [[0; BUFFER]; 2 * BUFFERS]
+}
 
 impl Nic {
     pub(crate) fn open(
         slot: u8,
         line: &'static Line,
-        memory: &'static StaticCell<Buffers>,
+        memory: &'static ConstStaticCell<Buffers>,
     ) -> Self {
         let transport = devices::open(slot, DeviceType::Network);
         let device = match VirtIONetRaw::new(transport) {
@@ -103,9 +107,7 @@ impl Nic {
             sending: [const { None }; QUEUE],
             free: heapless::Vec::new(),
         };
-        let (receive, send) = memory
-            .init_with(|| [[0; BUFFER]; 2 * BUFFERS])
-            .split_at_mut(BUFFERS);
+        let (receive, send) = memory.take().split_at_mut(BUFFERS);
         receive.iter_mut().for_each(|buffer| parts.give(buffer));
         parts.free.extend(send);
         Self {

@@ -1,26 +1,22 @@
 //! From reset to the device's task, and the macro that makes a firmware of an application.
 
-use core::net::{IpAddr, SocketAddr};
-
-use bluebell::board::{Board as BoardTypes, Hardware, OwnServers, PortalServices, System};
+use bluebell::board::{Board as BoardTypes, Hardware, OwnServers, System};
 use bluebell::device::{App, Device, Memory, NEW_CONFIG, WIFI_JSON};
 use bluebell::portal::PortalMemory;
-use bluebell::storage::{self, Key};
+use bluebell::storage;
+use bluebell_network::{Network, Portal, Station};
 use embassy_executor::{Executor, SpawnError, SpawnToken, Spawner};
-use static_cell::StaticCell;
+use embassy_net::Runner;
+use static_cell::{ConstStaticCell, StaticCell};
 
 use crate::console::{Commands, Console};
 use crate::flash::{BlockFlash, layout};
 use crate::machine::Machine;
-use crate::network::{Portal, Station};
 use crate::nic::{self, Buffers, Nic};
 use crate::pins::Pins;
 use crate::radio::EmulatedRadio;
 use crate::world::{self, say};
-use crate::{air, console, devices, given, interrupts, measure, network, time};
-
-/// The port of the portal.
-const HTTP: u16 = 80;
+use crate::{air, console, devices, given, interrupts, measure, time};
 
 /// The family of types that this board is made of.
 #[derive(Debug)]
@@ -44,29 +40,32 @@ pub struct Board {
     pub pins: Pins,
 }
 
-/// Everything that the device's task begins with.
+/// Everything that the device's task begins with: little, because a task keeps the place of its arguments.
 pub struct Start {
-    board: Board,
-    hardware: Hardware<'static, QemuBoard>,
+    spawner: Spawner,
     app: App,
-    memory: &'static mut Memory,
-    given: [(&'static Key, Option<&'static str>); 2],
 }
 
 impl Start {
-    /// The two arguments of an application. What the host gives along is put onto the device before.
-    pub async fn split(mut self) -> (Board, Device<'static, QemuBoard>) {
-        for (key, text) in self.given {
+    /// Opens the devices, and gives the two arguments of an application. What the host gives along is put
+    /// onto the device before.
+    pub async fn split(self) -> (Board, Device<'static, QemuBoard>) {
+        let mut flash = BlockFlash::open();
+        let given = [
+            (&NEW_CONFIG, given::text(given::CONFIG)),
+            (&WIFI_JSON, given::text(given::WIFI)),
+        ];
+        for (key, text) in given {
             let Some(text) = text else { continue };
-            let flash = &mut self.hardware.flash;
+            let flash = &mut flash;
             if let Err(error) = storage::write(flash, &layout(), key, text.as_bytes()).await {
                 say(format_args!(
                     "{key} could not be put onto the device: {error}"
                 ));
             }
         }
-        let device = Device::new(self.hardware, self.app, self.memory);
-        (self.board, device)
+        let device = Device::new(start(self.spawner, flash), self.app, MEMORY.take());
+        (Board { pins: Pins::new() }, device)
     }
 }
 
@@ -80,7 +79,7 @@ pub fn run<S>(app: App, device: fn(Start) -> Result<SpawnToken<S>, SpawnError>) 
     time::start();
     say(format_args!("power on"));
     EXECUTOR.init_with(Executor::new).run(|spawner| {
-        let start = start(spawner, app);
+        let start = Start { spawner, app };
         // Each task has one place, and nobody else asks for it.
         if let Ok(task) = console::listen() {
             spawner.spawn(task);
@@ -92,11 +91,15 @@ pub fn run<S>(app: App, device: fn(Start) -> Result<SpawnToken<S>, SpawnError>) 
     })
 }
 
-fn start(spawner: Spawner, app: App) -> Start {
+/// The device's memory: all zeros, and so neither a constant in the image nor made on the stack.
+static MEMORY: ConstStaticCell<Memory> = ConstStaticCell::new(Memory::new());
+
+// Not part of its caller, whose frame would be as large.
+#[inline(never)]
+fn start(spawner: Spawner, flash: BlockFlash) -> Hardware<'static, QemuBoard> {
     static MACHINE: StaticCell<Machine> = StaticCell::new();
-    static MEMORY: StaticCell<Memory> = StaticCell::new();
-    static STATION: StaticCell<Buffers> = StaticCell::new();
-    static ACCESS_POINT: StaticCell<Buffers> = StaticCell::new();
+    static STATION: ConstStaticCell<Buffers> = ConstStaticCell::new(nic::no_frames());
+    static ACCESS_POINT: ConstStaticCell<Buffers> = ConstStaticCell::new(nic::no_frames());
 
     if let Some(text) = given::text(given::AIR) {
         match air::parse(text) {
@@ -109,34 +112,32 @@ fn start(spawner: Spawner, app: App) -> Start {
     let machine = MACHINE.init(Machine::open(station.hardware_address()));
     let mut seed = [0; 8];
     machine.entropy(&mut seed);
-    let (stack, station, portal) =
-        network::start(spawner, u64::from_le_bytes(seed), station, access_point);
+    let network = Network::start(station, access_point, u64::from_le_bytes(seed));
+    for runner in network.runners {
+        // The pool has room for both.
+        if let Ok(task) = pump(runner) {
+            spawner.spawn(task);
+        }
+    }
 
-    let hardware = Hardware {
-        radio: EmulatedRadio::new(stack),
-        flash: BlockFlash::open(),
+    Hardware {
+        radio: EmulatedRadio::new(network.stack),
+        flash,
         flash_layout: layout(),
-        station,
-        portal,
-        portal_services: PortalServices {
-            address: SocketAddr::new(IpAddr::V4(network::PORTAL), HTTP),
-            dhcp_and_dns: true,
-        },
+        station: network.station,
+        portal: network.portal,
+        portal_services: network.services,
         own_servers: OwnServers::default(),
         console: Console(()),
         commands: Commands(()),
         system: machine,
-    };
-    Start {
-        board: Board { pins: Pins::new() },
-        hardware,
-        app,
-        memory: MEMORY.init_with(Memory::new),
-        given: [
-            (&NEW_CONFIG, given::text(given::CONFIG)),
-            (&WIFI_JSON, given::text(given::WIFI)),
-        ],
     }
+}
+
+/// Moves packets between a device and a stack.
+#[embassy_executor::task(pool_size = 2)]
+async fn pump(mut runner: Runner<'static, Nic>) -> ! {
+    runner.run().await
 }
 
 /// Makes a firmware of an application: `board::main!(async |board, device| { ... });`.

@@ -3,7 +3,15 @@
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
 #[cfg(target_os = "none")]
+mod counting;
+#[cfg(target_os = "none")]
+mod parts;
+#[cfg(target_os = "none")]
+mod peers;
+#[cfg(target_os = "none")]
 mod steps;
+#[cfg(target_os = "none")]
+mod whole;
 
 #[cfg(not(target_os = "none"))]
 fn main() {

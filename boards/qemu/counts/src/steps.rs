@@ -6,8 +6,10 @@ use bluebell::credentials::{OVERHEAD, Vault};
 use bluebell::jobs::{Job, Schedule, Slot};
 use bluebell::log::{Level, Log};
 use bluebell::storage::Key;
-use bluebell_qemu::measure::{end, instructions, report};
+use bluebell_qemu::measure::{instructions, report, run};
 use embassy_time::{Duration, Instant};
+
+use crate::whole;
 
 /// The machine as far as sealing needs it; what it gives is not random, so that counts repeat.
 struct Machine;
@@ -57,7 +59,7 @@ extern "C" fn start() -> ! {
 
     print("scheduler_pass_10_jobs", scheduler_pass::<10>());
     print("scheduler_pass_100_jobs", scheduler_pass::<100>());
-    end()
+    run(whole::start)
 }
 
 /// A pass over a schedule of which one job is due: it is taken, ended, and the next deadline asked for.

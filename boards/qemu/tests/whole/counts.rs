@@ -26,7 +26,7 @@ fn counts_have_not_grown_unnoticed() {
     );
     let mut counts = read(&printed, "board: count ");
     counts.extend(memory());
-    assert_eq!(counts.len(), 7, "{counts:?}");
+    assert_eq!(counts.len(), 11, "{counts:?}");
 
     if std::env::var("BLUEBELL_COUNTS").as_deref() == Ok("write") {
         let mut text =

@@ -1,18 +1,23 @@
-//! Two network stacks: one where the broker is, one where the person with the phone is.
+//! The two network stacks of a board without an operating system: one where the broker is, one where the
+//! person with the phone is. Boards bring the two network devices and run what moves packets between
+//! these and the stacks.
+#![no_std]
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use bluebell::board::PortalServices;
 use edge_nal::{AddrType, TcpBind, TcpConnect, UdpBind};
 use edge_nal_embassy::{Dns, DnsError, Tcp, TcpAccept, TcpBuffers, TcpError, TcpSocket};
 use edge_nal_embassy::{Udp, UdpBuffers, UdpError, UdpSocket};
-use embassy_executor::Spawner;
-use embassy_net::{Config, Ipv4Cidr, Runner, Stack, StackResources, StaticConfigV4};
-use esp_radio::wifi::Interface;
+use embassy_net::driver::Driver;
+use embassy_net::{Config, DhcpConfig, Ipv4Cidr, Runner, Stack, StackResources, StaticConfigV4};
 use static_cell::StaticCell;
 
 /// The device's address on its own access point.
-pub(crate) const PORTAL: Ipv4Addr = Ipv4Addr::new(192, 168, 4, 1);
+const PORTAL: Ipv4Addr = Ipv4Addr::new(192, 168, 4, 1);
 const PORTAL_PREFIX: u8 = 24;
+/// The port of the portal.
+const HTTP: u16 = 80;
 
 /// TCP and UDP sockets towards the network, and what the stack takes for DHCP and DNS.
 const STATION_TCP: usize = 2;
@@ -48,54 +53,64 @@ pub struct Portal {
     udp: Udp<'static>,
 }
 
-/// Starts both stacks. The first result is the station's.
-pub(crate) fn start(spawner: Spawner, seed: u64) -> (Stack<'static>, Station, Portal) {
-    static STATION: StaticCell<StackResources<STATION_SOCKETS>> = StaticCell::new();
-    static ACCESS_POINT: StaticCell<StackResources<PORTAL_SOCKETS>> = StaticCell::new();
-
-    let (station, runner) = embassy_net::new(
-        Interface::station(),
-        Config::dhcpv4(embassy_net::DhcpConfig::default()),
-        STATION.init_with(StackResources::new),
-        seed,
-    );
-    spawn(spawner, runner);
-    let (portal, runner) = embassy_net::new(
-        Interface::access_point(),
-        Config::ipv4_static(StaticConfigV4 {
-            address: Ipv4Cidr::new(PORTAL, PORTAL_PREFIX),
-            gateway: None,
-            dns_servers: Default::default(),
-        }),
-        ACCESS_POINT.init_with(StackResources::new),
-        seed.rotate_left(32),
-    );
-    spawn(spawner, runner);
-    (
-        station,
-        Station {
-            tcp: Tcp::new(station, &STATION_TCP_BUFFERS.0),
-            udp: Udp::new(station, &STATION_UDP_BUFFERS.0),
-            dns: Dns::new(station),
-        },
-        Portal {
-            tcp: Tcp::new(portal, &PORTAL_TCP_BUFFERS.0),
-            udp: Udp::new(portal, &PORTAL_UDP_BUFFERS.0),
-        },
-    )
+/// The stacks of a board, and what is to be run for them.
+pub struct Network<D: Driver + 'static> {
+    /// The station's stack: the radio waits for its address.
+    pub stack: Stack<'static>,
+    /// Moves packets between each device and its stack: each to be run in a task of its own, for ever.
+    pub runners: [Runner<'static, D>; 2],
+    /// What the framework asks of the station's side.
+    pub station: Station,
+    /// What it asks of the access point's.
+    pub portal: Portal,
+    /// Where the portal is, and what clients of the access point need.
+    pub services: PortalServices,
 }
 
-fn spawn(spawner: Spawner, runner: Runner<'static, Interface>) {
-    // The pool has room for exactly the two that `start` asks for.
-    if let Ok(task) = pump(runner) {
-        spawner.spawn(task);
+impl<D: Driver + 'static> Network<D> {
+    /// Starts both stacks over these devices. `seed` is random; it moves ports and identifiers apart.
+    ///
+    /// # Panics
+    ///
+    /// When it is called a second time: the memory is static.
+    pub fn start(station: D, access_point: D, seed: u64) -> Self {
+        static STATION: StaticCell<StackResources<STATION_SOCKETS>> = StaticCell::new();
+        static ACCESS_POINT: StaticCell<StackResources<PORTAL_SOCKETS>> = StaticCell::new();
+
+        let (stack, first) = embassy_net::new(
+            station,
+            Config::dhcpv4(DhcpConfig::default()),
+            STATION.init_with(StackResources::new),
+            seed,
+        );
+        let (portal, second) = embassy_net::new(
+            access_point,
+            Config::ipv4_static(StaticConfigV4 {
+                address: Ipv4Cidr::new(PORTAL, PORTAL_PREFIX),
+                gateway: None,
+                dns_servers: Default::default(),
+            }),
+            ACCESS_POINT.init_with(StackResources::new),
+            seed.rotate_left(32),
+        );
+        Self {
+            stack,
+            runners: [first, second],
+            station: Station {
+                tcp: Tcp::new(stack, &STATION_TCP_BUFFERS.0),
+                udp: Udp::new(stack, &STATION_UDP_BUFFERS.0),
+                dns: Dns::new(stack),
+            },
+            portal: Portal {
+                tcp: Tcp::new(portal, &PORTAL_TCP_BUFFERS.0),
+                udp: Udp::new(portal, &PORTAL_UDP_BUFFERS.0),
+            },
+            services: PortalServices {
+                address: SocketAddr::new(IpAddr::V4(PORTAL), HTTP),
+                dhcp_and_dns: true,
+            },
+        }
     }
-}
-
-/// Moves packets between the radio and a stack.
-#[embassy_executor::task(pool_size = 2)]
-async fn pump(mut runner: Runner<'static, Interface>) -> ! {
-    runner.run().await
 }
 
 impl TcpConnect for Station {
