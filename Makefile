@@ -2,10 +2,12 @@
 APP ?= relay
 ARGS ?=
 CHIP ?= esp32c3
+DEVICES ?= 100
+BROKER ?= 127.0.0.1:1883
 
 export APP CHIP CONFIG PROVISION PORT ORIGINAL TARGET TIME
 
-.PHONY: run web test fuzz bench qemu counts build flash erase monitor clean
+.PHONY: run web test fuzz bench fleet qemu counts build flash erase monitor clean
 
 run: ## build APP for this machine and boot it
 	cargo run --release --package $(APP) -- $(ARGS)
@@ -18,6 +20,9 @@ fuzz: ## feed TARGET, or all targets in turn, anything whatever for TIME seconds
 
 bench: ## what it costs, beside others, into benches/RESULTS.md [ORIGINAL=path of a checkout]
 	bash benches/run --write benches/RESULTS.md
+
+fleet: ## DEVICES=n devices in one process at BROKER=host:port, until Ctrl-C
+	cargo run --release --quiet --package bluebell-benches --bin fleet -- $(DEVICES) $(BROKER)
 
 qemu: ## build APP for the emulated machine and boot it; Ctrl-A X ends it [CONFIG=file.toml]
 	bash boards/qemu/make run

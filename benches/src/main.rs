@@ -12,6 +12,7 @@ mod process;
 mod report;
 mod rows;
 mod samples;
+mod sink;
 mod table;
 
 use std::path::PathBuf;
@@ -42,10 +43,15 @@ impl Plan {
 /// A part of the table, by the name under which it can be asked for alone.
 type Part = (&'static str, fn(&Plan) -> Result<Section, Failure>);
 
-const PARTS: [Part; 3] = [
+const PARTS: [Part; 8] = [
     ("inside", rows::inside::measure),
+    ("log", rows::log::measure),
     ("portal", rows::portal::measure),
+    ("publish", rows::publish::measure),
+    ("pins", rows::pins::measure),
     ("boot", rows::boot::measure),
+    ("fleet", rows::fleet::measure),
+    ("firmware", rows::firmware::measure),
 ];
 
 fn main() -> ExitCode {

@@ -5,9 +5,11 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use crate::Plan;
-use crate::peers::Server;
+use crate::load::answer;
+use crate::peers::{BOOT, Server};
 use crate::process::{Failure, Program, Scratch, free_address};
 
 /// How its server is called in the table.
@@ -34,11 +36,20 @@ pub(crate) fn web_server(plan: &Plan, scratch: &Scratch) -> Result<Option<Server
     let address = free_address()?;
     let mut command = micropython(&folder);
     command.arg("serve.py").arg(address.port().to_string());
+    let program = Program::start("micropython", &mut command)?;
+    // A whole request: a connection that is only made and closed lets it hang for ever.
+    let due = Instant::now() + BOOT;
+    while let Err(failure) = answer(address, "/") {
+        if Instant::now() > due {
+            return Err(failure);
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
     Ok(Some(Server {
         name: NAME,
         address,
         path: "/",
-        program: Program::start("micropython", &mut command)?.listening(address)?,
+        program,
     }))
 }
 

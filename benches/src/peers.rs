@@ -1,4 +1,4 @@
-//! Web servers to compare with: the floor, a bare picoserve, and what others have.
+//! Who is compared with: web servers from the floor up, and the processes that this program becomes.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -9,6 +9,7 @@ use std::time::Duration;
 use picoserve::routing::get;
 
 use crate::process::{Failure, Program, Scratch, free_address, installed, sibling};
+use crate::rows::publish::be_rumqttc;
 
 /// The argument by which this program becomes one of the servers.
 pub(crate) const PEER: &str = "--peer";
@@ -90,6 +91,10 @@ pub(crate) fn be_peer(arguments: &[String]) -> Option<Failure> {
     let served = match (peer.as_str(), rest) {
         ("floor", [file]) => be_floor(address, file),
         ("picoserve", []) => be_picoserve(address),
+        ("rumqttc", [qos, messages]) => match messages.parse() {
+            Ok(messages) => be_rumqttc(address, qos, messages),
+            Err(_) => return Some(format!("{messages} is no number of messages")),
+        },
         _ => return Some(format!("there is no peer {peer}")),
     };
     served.err().map(|error| error.to_string())

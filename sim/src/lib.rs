@@ -11,6 +11,7 @@ pub mod net;
 pub mod ntp;
 pub mod person;
 pub mod random;
+pub mod reactor;
 pub mod tasks;
 pub mod time;
 pub mod tm1637;

@@ -6,7 +6,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,6 +14,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant as HostInstant};
 
 use embassy_time_driver::Driver;
+
+use crate::reactor;
 
 /// Tells wakers apart: the addresses of a waker's data and table.
 type WakerKey = (usize, usize);
@@ -144,53 +146,30 @@ pub fn run_virtual<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// Runs `future` on this thread in the machine's own time, with sockets of `async-io` served.
+/// Runs `future` on this thread in the machine's own time, with the sockets of [`crate::reactor`].
+///
+/// Sockets of `async-io` work as well; its own thread serves them.
+///
+/// # Panics
+///
+/// When the machine has no room for one more thing to watch over sockets with.
 pub fn run_real<F: Future>(future: F) -> F::Output {
     CLOCK.with_borrow_mut(|clock| {
         clock.restart(Source::Real {
             start: HostInstant::now(),
         })
     });
-    async_io::block_on(async {
-        let mut future = pin!(future);
-        let mut pump = pin!(pump());
-        poll_fn(|context| {
-            if let Poll::Ready(output) = future.as_mut().poll(context) {
-                return Poll::Ready(output);
-            }
-            match pump.as_mut().poll(context) {
-                Poll::Ready(never) => match never {},
-                Poll::Pending => Poll::Pending,
-            }
-        })
-        .await
-    })
-}
-
-/// Wakes what is due, and sleeps until the next deadline.
-///
-/// Alarms are only set by futures of this thread, and `run_real` polls this one after them: so it
-/// always sees the newest.
-async fn pump() -> std::convert::Infallible {
-    let mut timer = async_io::Timer::never();
-    poll_fn(move |context| {
-        loop {
-            let (due, sleep) = CLOCK.with_borrow_mut(|clock| {
-                let due = clock.take_due();
-                let sleep = clock.next().map(|at| at.saturating_sub(clock.now()));
-                (due, sleep)
-            });
-            due.into_iter().for_each(Waker::wake);
-            let Some(sleep) = sleep else {
-                return Poll::Pending;
-            };
-            timer.set_after(Duration::from_micros(sleep));
-            if pin!(&mut timer).poll(context).is_pending() {
-                return Poll::Pending;
-            }
-        }
-    })
-    .await
+    let pass = || {
+        let (due, sleep) = CLOCK.with_borrow_mut(|clock| {
+            let due = clock.take_due();
+            let sleep = clock.next().map(|at| at.saturating_sub(clock.now()));
+            (due, sleep)
+        });
+        due.into_iter().for_each(Waker::wake);
+        sleep.map(Duration::from_micros)
+    };
+    reactor::run(future, pass)
+        .unwrap_or_else(|error| panic!("no sockets can be watched over: {error}; free some"))
 }
 
 #[cfg(test)]

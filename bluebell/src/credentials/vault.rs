@@ -44,6 +44,8 @@ pub const SECRET_MOST: usize = 128;
 pub struct Vault<'b> {
     system: &'b dyn System,
     secret: Zeroizing<[u8; KEY]>,
+    /// Derived from the secret once: that takes longer than sealing a password.
+    sealing: Zeroizing<[u8; KEY]>,
 }
 
 impl fmt::Debug for Vault<'_> {
@@ -140,7 +142,7 @@ impl<'b> Vault<'b> {
                 .await
                 .map_err(VaultError::Write)?;
         }
-        Ok(Self { system, secret })
+        Ok(Self::of(system, secret))
     }
 
     /// A vault that lasts for this boot, for a device whose flash has failed: it works, and keeps
@@ -149,7 +151,15 @@ impl<'b> Vault<'b> {
     pub fn for_this_boot(system: &'b dyn System) -> Self {
         let mut secret = Zeroizing::new([0; KEY]);
         system.entropy(&mut *secret);
-        Self { system, secret }
+        Self::of(system, secret)
+    }
+
+    fn of(system: &'b dyn System, secret: Zeroizing<[u8; KEY]>) -> Self {
+        Self {
+            system,
+            sealing: Zeroizing::new(expand(&secret, b"seal", "")),
+            secret,
+        }
     }
 
     /// Seals `plaintext` into `sealed`, which takes [`OVERHEAD`] bytes more, and returns the part used.
@@ -263,21 +273,20 @@ impl<'b> Vault<'b> {
     /// other: for a default password or an identifier.
     #[must_use]
     pub fn derive(&self, purpose: &str) -> [u8; 32] {
-        self.expand(b"derive ", purpose)
+        expand(&self.secret, b"derive ", purpose)
     }
 
     fn cipher(&self) -> ChaCha20Poly1305 {
-        let key = Zeroizing::new(self.expand(b"seal", ""));
-        ChaCha20Poly1305::new((&*key).into())
+        ChaCha20Poly1305::new((&*self.sealing).into())
     }
+}
 
-    fn expand(&self, domain: &[u8], purpose: &str) -> [u8; KEY] {
-        let mut key = [0; KEY];
-        Hkdf::<Sha256>::new(None, &*self.secret)
-            .expand_multi_info(&[DOMAIN, domain, purpose.as_bytes()], &mut key)
-            .expect("one block of output, and up to 255 are allowed");
-        key
-    }
+fn expand(secret: &[u8; KEY], domain: &[u8], purpose: &str) -> [u8; KEY] {
+    let mut key = [0; KEY];
+    Hkdf::<Sha256>::new(None, secret)
+        .expand_multi_info(&[DOMAIN, domain, purpose.as_bytes()], &mut key)
+        .expect("one block of output, and up to 255 are allowed");
+    key
 }
 
 /// What a sealed text is bound to: the version, the key it is stored under and the associated bytes.

@@ -26,6 +26,7 @@ pub mod pins;
 pub mod portal;
 mod power;
 pub mod radio;
+pub mod socket;
 mod start;
 pub mod state;
 pub mod station;

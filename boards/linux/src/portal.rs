@@ -8,16 +8,17 @@ use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket as StdUdpSocket};
 use std::rc::{Rc, Weak};
 
-use async_io::Async;
 use edge_nal::{TcpAccept, TcpBind, UdpBind};
-use edge_nal_std::{TcpSocket, UdpSocket};
+use sim::reactor::{Direction, Source};
+
+use crate::socket::{TcpSocket, UdpSocket};
 
 /// The access point's network stack. Whatever address and port the framework asks for, it gets the
 /// portal's.
 #[derive(Debug, Clone)]
 pub struct Portal {
     address: SocketAddr,
-    open: Rc<RefCell<Weak<Async<TcpListener>>>>,
+    open: Rc<RefCell<Weak<Source<TcpListener>>>>,
 }
 
 impl Portal {
@@ -48,7 +49,9 @@ impl TcpBind for Portal {
         if let Some(listener) = self.open.borrow().upgrade() {
             return Ok(PortalAcceptor(listener));
         }
-        let listener = Rc::new(Async::<TcpListener>::bind(self.address)?);
+        let listener = TcpListener::bind(self.address)?;
+        listener.set_nonblocking(true)?;
+        let listener = Rc::new(Source::new(listener)?);
         *self.open.borrow_mut() = Rc::downgrade(&listener);
         Ok(PortalAcceptor(listener))
     }
@@ -56,16 +59,16 @@ impl TcpBind for Portal {
 
 /// Takes connections to the portal.
 #[derive(Debug)]
-pub struct PortalAcceptor(Rc<Async<TcpListener>>);
+pub struct PortalAcceptor(Rc<Source<TcpListener>>);
 
 impl TcpAccept for PortalAcceptor {
     type Error = io::Error;
     type Socket<'a> = TcpSocket;
 
     async fn accept(&self) -> io::Result<(SocketAddr, TcpSocket)> {
-        let (stream, remote) = self.0.accept().await?;
-        stream.get_ref().set_nodelay(true)?;
-        Ok((remote, TcpSocket::new(stream)))
+        let accept = |listener: &TcpListener| listener.accept();
+        let (stream, remote) = self.0.when(Direction::In, accept).await?;
+        Ok((remote, TcpSocket::new(stream)?))
     }
 }
 
@@ -74,7 +77,7 @@ impl UdpBind for Portal {
     type Socket<'a> = UdpSocket;
 
     async fn bind(&self, _asked: SocketAddr) -> io::Result<UdpSocket> {
-        Async::<StdUdpSocket>::bind(self.address).map(UdpSocket::new)
+        UdpSocket::new(StdUdpSocket::bind(self.address)?)
     }
 }
 

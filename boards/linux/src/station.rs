@@ -1,15 +1,14 @@
 //! The station's network: the machine's own sockets and resolver, behind the [`Link`].
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs, UdpSocket as StdUdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use async_io::Async;
 use edge_nal::{AddrType, Dns, TcpConnect, UdpBind};
-use edge_nal_std::{Stack, TcpSocket, UdpSocket};
 
 use crate::link::{Gated, Link};
+use crate::socket::{TcpSocket, UdpSocket};
 
 /// How many look-ups may be under way at once: a resolver that hangs keeps its thread.
 const LOOKUPS: usize = 8;
@@ -38,9 +37,8 @@ impl TcpConnect for Station {
 
     async fn connect(&self, remote: SocketAddr) -> io::Result<Gated<TcpSocket>> {
         let ticket = self.link.ticket()?;
-        let stream = ticket.hold(Async::<TcpStream>::connect(remote)).await?;
-        stream.get_ref().set_nodelay(true)?;
-        Ok(Gated::new(TcpSocket::new(stream), ticket))
+        let socket = ticket.hold(TcpSocket::connect(remote)).await?;
+        Ok(Gated::new(socket, ticket))
     }
 }
 
@@ -50,19 +48,8 @@ impl UdpBind for Station {
 
     async fn bind(&self, local: SocketAddr) -> io::Result<Gated<UdpSocket>> {
         let ticket = self.link.ticket()?;
-        let socket = Stack::new().bind_udp(local).await?;
+        let socket = UdpSocket::new(StdUdpSocket::bind(local)?)?;
         Ok(Gated::new(socket, ticket))
-    }
-}
-
-/// `Stack` has two methods called `bind`.
-trait BindUdp {
-    async fn bind_udp(&self, local: SocketAddr) -> io::Result<UdpSocket>;
-}
-
-impl BindUdp for Stack {
-    async fn bind_udp(&self, local: SocketAddr) -> io::Result<UdpSocket> {
-        UdpBind::bind(self, local).await
     }
 }
 

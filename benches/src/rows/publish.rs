@@ -1,0 +1,167 @@
+//! Messages out: a whole device beside other clients, each against the same sink.
+
+use std::process::Command;
+
+use rumqttc::{AsyncClient, MqttOptions, QoS};
+
+use crate::board::{self, Given};
+use crate::peers::PEER;
+use crate::process::{Failure, Program, Scratch, installed, sibling};
+use crate::samples::Samples;
+use crate::sink::{Client, Sink};
+use crate::table::{Row, Section};
+use crate::{Plan, original};
+
+/// How many messages a client may leave unacknowledged, as the framework does.
+const IN_FLIGHT: u16 = 8;
+
+/// Messages a second of every client, in the order of [`NAMES`], and the last of the original.
+type Rates = [Samples; 4];
+const NAMES: [&str; 4] = ["Bluebell", "rumqttc", "`mosquitto_pub -l`", original::NAME];
+
+pub(crate) fn measure(plan: &Plan) -> Result<Section, Failure> {
+    let scratch = Scratch::new("publish")?;
+    let sink = Sink::new()?;
+    let port = sink.address()?.port();
+    let given = Given {
+        config: Some(format!(
+            "[device]\nname = \"device\"\n[mqtt]\nhost = \"127.0.0.1\"\nport = {port}\n"
+        )),
+        knows_network: true,
+        ..Given::default()
+    };
+    let (program, _) = board::start("device", &given, &scratch)?;
+    let mut device = sink.accept()?;
+    device.subscribed(2)?;
+    let original = original::lay_out(plan, &scratch)?;
+    let lines = scratch.file("lines", "x".repeat(32).as_bytes())?;
+
+    let mut rows = Vec::new();
+    for (qos, messages) in [(0, plan.of(200_000)), (1, plan.of(20_000))] {
+        let mut rates = Rates::default();
+        let mut cpu = Samples::default();
+        let text = format!("{}\n", "x".repeat(32)).repeat(messages);
+        std::fs::write(&lines, text).map_err(|error| error.to_string())?;
+        for _ in 0..plan.rounds {
+            let before = program.cpu()?;
+            rates[0].push(device_round(&mut device, qos, messages)?);
+            cpu.push((program.cpu()? - before) * 1e6 / messages as f64);
+            let mut rumqttc = Command::new(sibling("bench")?);
+            rumqttc.args([PEER, "rumqttc", &sink.address()?.to_string()]);
+            rumqttc.args([qos.to_string(), messages.to_string()]);
+            rates[1].push(client_round(&sink, "rumqttc", &mut rumqttc, messages)?);
+            let mut mosquitto = Command::new("sh");
+            let program = installed("mosquitto_pub");
+            mosquitto.arg("-c").arg(format!(
+                "exec {} -h 127.0.0.1 -p {port} -t bench/data -q {qos} -l < {}",
+                program.display(),
+                lines.display()
+            ));
+            rates[2].push(client_round(
+                &sink,
+                "mosquitto_pub",
+                &mut mosquitto,
+                messages,
+            )?);
+            if let Some(folder) = &original {
+                let few = if qos == 0 { messages } else { messages.min(50) };
+                let mut command = original::micropython(folder);
+                command.arg("publish.py").arg(port.to_string());
+                command.args([qos.to_string(), few.to_string()]);
+                rates[3].push(client_round(&sink, "micropython", &mut command, few)?);
+            }
+        }
+        rows.extend(judge(qos, &rates, &cpu));
+    }
+    Ok(Section {
+        title: "Messages out",
+        note: "32 bytes each, from a whole device on the virtual board. Every client publishes to the \
+               same sink, which counts, and acknowledges at once: no broker's own work is in the figures. From \
+               the order to publish (a device) or the connection (the others) to the last message at the sink."
+            .into(),
+        rows,
+    })
+}
+
+fn device_round(device: &mut Client, qos: u8, messages: usize) -> Result<f64, Failure> {
+    device.tell("bench/go", format!("{qos} {messages}").as_bytes())?;
+    let took = device.count(messages)?;
+    Ok(messages as f64 / took.as_secs_f64())
+}
+
+fn client_round(
+    sink: &Sink,
+    name: &str,
+    command: &mut Command,
+    messages: usize,
+) -> Result<f64, Failure> {
+    let _program = Program::start(name, command)?;
+    let took = sink.accept()?.count(messages)?;
+    Ok(messages as f64 / took.as_secs_f64())
+}
+
+fn judge(qos: u8, rates: &Rates, cpu: &Samples) -> Vec<Row> {
+    let [ours, rumqttc, _, original] = rates;
+    let what = match qos {
+        0 => "QoS 0".to_owned(),
+        _ => format!("QoS 1, up to {IN_FLIGHT} in flight"),
+    };
+    let others = NAMES.iter().zip(rates).skip(1);
+    let others = others.filter(|(_, rate)| rate.median().is_finite());
+    let others: Vec<_> = others
+        .map(|(name, rate)| format!("{name} {}", rate.show("/s")))
+        .collect();
+    let mut rows = vec![
+        Row::new(&what, ours.show("/s")).against(others.join("; ")),
+        Row::new(format!("{what}: processor time a message"), cpu.show(" µs")),
+    ];
+    let by = ours.ratio(rumqttc);
+    let row = Row::new(format!("{what}: by rumqttc's"), by.show(" ×"));
+    rows.push(row.at_least(&by, 1.0, "1.0 × rumqttc"));
+    if qos == 0 && original.median().is_finite() {
+        let by = ours.ratio(original);
+        let row = Row::new(format!("{what}: by the original's"), by.show(" ×"));
+        rows.push(row.at_least(&by, 1.5, "1.5 × the original"));
+    } else if qos == 0 {
+        let by = ours.scaled(1.0 / 156_589.0);
+        let row = Row::new(format!("{what}: by the original's"), by.show(" ×"));
+        rows.push(
+            row.against("committed figure of the original: 156,589/s on another machine")
+                .unjudged("≥ 1.5 × the original: start with ORIGINAL=path"),
+        );
+    }
+    rows
+}
+
+/// Publishes with rumqttc: the client as its users have it, with the window of the framework.
+pub(crate) fn be_rumqttc(address: &str, qos: &str, messages: usize) -> std::io::Result<()> {
+    let (host, port) = address.split_once(':').unwrap_or((address, "1883"));
+    let mut options = MqttOptions::new("rumqttc", host, port.parse().unwrap_or(1883));
+    options.set_inflight(IN_FLIGHT);
+    let qos = match qos {
+        "0" => QoS::AtMostOnce,
+        _ => QoS::AtLeastOnce,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let (client, mut events) = AsyncClient::new(options, 100);
+        let publish = async {
+            for _ in 0..messages {
+                let payload = vec![b'x'; 32];
+                if client
+                    .publish("bench/data", qos, false, payload)
+                    .await
+                    .is_err()
+                {
+                    break;
+                }
+            }
+            std::future::pending::<()>().await;
+        };
+        let pump = async { while events.poll().await.is_ok() {} };
+        embassy_futures::select::select(publish, pump).await;
+    });
+    Ok(())
+}
