@@ -19,6 +19,7 @@ mod networks;
 mod packets;
 mod path;
 mod portal;
+mod sealed;
 mod sntp;
 mod timezone;
 mod topic;
@@ -53,6 +54,7 @@ pub const TARGETS: &[Target] = &[
     target("mqtt", mqtt::run),
     target("networks", networks::run),
     target("path", path::run),
+    target("sealed", sealed::run),
     target("sntp", sntp::run),
     target("timezone", timezone::run),
     target("topic", topic::run),

@@ -112,6 +112,6 @@ macro_rules! replays {
 }
 
 replays!(
-    config, console, dhcp, display, dns, flash, form, http, mqtt, networks, path, sntp, timezone,
-    topic, wifi_json,
+    config, console, dhcp, display, dns, flash, form, http, mqtt, networks, path, sealed, sntp,
+    timezone, topic, wifi_json,
 );
