@@ -28,6 +28,7 @@ pub mod config;
 pub mod console;
 pub mod credentials;
 pub mod device;
+mod fingerprint;
 pub mod jobs;
 pub mod log;
 pub mod mqtt;
@@ -38,6 +39,7 @@ pub mod provision;
 pub mod qr;
 pub mod sntp;
 pub mod storage;
+pub mod uploads;
 pub mod wifi;
 
 /// The commit that the framework was built from.

@@ -93,7 +93,7 @@ fn with_services(client: impl FnOnce(Ports) + Send) {
                 }
             };
             select3(
-                serve(&stack, &device, &mut memory, &log),
+                serve(&stack, &device, None, &mut memory, &log),
                 serve_dhcp_and_dns(&stack, own, [ports.dhcp.port(), ports.dns.port()], &log),
                 client,
             )

@@ -14,7 +14,7 @@ use bluebell::board::{
     Board, FlashLayout, Hardware, OwnServers, PortalServices, Radio, RadioError, System,
 };
 use bluebell::device::{App, Device, Memory};
-use bluebell::portal::PortalMemory;
+use bluebell::portal::{File, PortalMemory, content_type};
 use bluebell::wifi::{AccessPoint, JoinFailure, JoinTarget, Scan, Sighting};
 use bluebell::{mqtt, wifi};
 use edge_nal::io::{ErrorType, Read, Write};
@@ -36,6 +36,19 @@ use crate::person::Person;
 pub const SOURCE: &str = "//! A test.\nok\nfn main() {}\n";
 /// Where the broker listens.
 pub const BROKER_PORT: u16 = 1883;
+/// What the application's `www/` holds.
+const FILES: &[File] = &[packed("packed.txt"), packed("docs/index.html")];
+
+const fn packed(path: &'static str) -> File {
+    File {
+        path,
+        content_type: content_type(path),
+        bytes: b"packed",
+        gzip: None,
+        etag: "packed-1",
+    }
+}
+
 const STORE_SECTORS: u32 = 16;
 const LOG_SECTORS: u32 = 8;
 const OUTBOX_SECTORS: u32 = 8;
@@ -181,7 +194,7 @@ impl SimDevice<'_> {
             name: "test",
             config,
             source: SOURCE,
-            files: &[],
+            files: FILES,
         };
         let mut memory = Box::new(Memory::new());
         let device = Device::new(hardware, description, &mut memory);

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use bluebell::log::Log;
 use bluebell::portal::{self, Backend, PortalMemory};
-use bluebell::wifi::{Auth, Password, Sighting, Ssid, Submission, SubmissionState};
+use bluebell::wifi::{Auth, JoinStep, Password, Sighting, Ssid, Submission, SubmissionState};
 use edge_nal::{UdpBind, UdpReceive, UdpSend};
 use embassy_futures::join::join_array;
 use embassy_futures::select::{Either3, select3};
@@ -61,7 +61,9 @@ impl Backend for Device {
         let submitted = self.submitted.borrow();
         let last = submitted.last();
         Submission {
-            state: last.map_or(SubmissionState::Idle, |_| SubmissionState::Joining),
+            state: last.map_or(SubmissionState::Idle, |_| {
+                SubmissionState::Joining(JoinStep::Joining)
+            }),
             ssid: last.and_then(|(name, _)| Ssid::new(name).ok()),
         }
     }
@@ -93,7 +95,7 @@ fn with_portal(seed: u64, test: impl AsyncFnOnce(&World)) {
     let log = Log::new(&mut lines);
     let mut memory: PortalMemory = PortalMemory::new();
     let ran = run_virtual(select3(
-        portal::serve(&world.portal, &world.device, &mut memory, &log),
+        portal::serve(&world.portal, &world.device, None, &mut memory, &log),
         portal::serve_dhcp_and_dns(&world.portal, DEVICE, [67, 53], &log),
         test(&world),
     ));

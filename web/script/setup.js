@@ -218,11 +218,31 @@ let shownStatus = '';
 let watching = 0;
 let misses = 0;
 
-const steps = done => make('ol', 'steps', ...text.steps.map((words, index) =>
-  make('li', index < done ? 'done' : index === done ? 'now' : '', words)));
+// What the device is at: the header `Join-Step` says so.
+const order = ['joining', 'address', 'saving'];
+const steps = () => make('ol', 'steps', ...text.steps.map(words => make('li', '', words)));
+const mark = done => {
+  let marked = false;
+  document.querySelectorAll('.steps li').forEach((item, index) => {
+    const name = index < done ? 'done' : index === done ? 'now' : '';
+    if (item.className === name) return;
+    item.className = name;
+    if (name === 'now') item.setAttribute('aria-current', 'step');
+    else item.removeAttribute('aria-current');
+    marked = true;
+  });
+  // The box is read out when it comes; later only the step is.
+  if (marked && done > 0 && done < order.length) at('spoken').textContent = text.steps[done];
+};
 
 const show = now => {
   status = now;
+  render(now);
+  if (now.state === 'joining') mark(Math.max(0, order.indexOf(now.step)));
+  if (now.state === 'online') mark(order.length);
+};
+
+const render = now => {
   const key = [now.state, now.ssid, now.reason, misses > 4].join();
   if (key === shownStatus) return;
   shownStatus = key;
@@ -236,7 +256,7 @@ const show = now => {
   if (state === 'joining') {
     box.append(
       make('h2', '', ...sentence(text.joining, ssid)),
-      steps(0),
+      steps(),
       make('p', '', ...(misses > 4 ? sentence(text.lost, ssid) : [text.patience])),
     );
   } else if (state === 'failed') {
@@ -244,7 +264,7 @@ const show = now => {
   } else if (state === 'online') {
     const link = make('a', 'address', `http://${ip}/`);
     link.href = link.textContent;
-    box.append(make('p', '', ...sentence(text.done, ssid)), link, steps(3), make('p', '', text.closes));
+    box.append(make('p', '', ...sentence(text.done, ssid)), link, steps(), make('p', '', text.closes));
   }
   if (state === 'idle' || wasThere === state) return;
   box.scrollIntoView({block: 'nearest'});
@@ -263,10 +283,11 @@ const begin = object => {
 // The access point may change its channel meanwhile, so a request that fails is asked again.
 const watch = () => {
   clearTimeout(watching);
-  fetch('/status.json').then(answer => answer.json()).then(now => {
+  fetch('/status.json').then(answer => answer.json().then(now => {
     misses = 0;
+    now.step = answer.headers.get('Join-Step');
     show(now);
-  }).catch(() => {
+  })).catch(() => {
     misses++;
     show(status);
   }).then(() => {

@@ -177,6 +177,22 @@ const noSidewaysScrollWithout = async page => {
   assert.ok(box.x >= 0 && box.x + box.width <= 320, JSON.stringify(box));
 };
 
+scenario('the page tells what a join waits for', {...PHONE, locale: 'en-GB'}, async ({board, page}) => {
+  let step = 'joining';
+  const json = {state: 'joining', ssid: 'Bluebell-Lab', reason: null, ip: null};
+  await page.route('**/status.json', route => route.fulfill({json, headers: {'Join-Step': step}}));
+  await page.goto(board.portal);
+  for (const [next, words, done] of [
+    ['joining', 'Joining the network', 0], ['address', 'Getting an address', 1], ['saving', 'Saving it', 2],
+  ]) {
+    step = next;
+    await page.locator('.steps [aria-current=step]', {hasText: words}).waitFor();
+    assert.equal(await page.locator('.steps .done').count(), done);
+    if (done) assert.equal(await page.locator('#spoken').textContent(), words);
+    await noViolation(page);
+  }
+});
+
 scenario('an open network needs one tap and no password', {...PHONE, locale: 'en-GB'},
   async ({board, page, text}) => {
     await page.goto(board.portal);

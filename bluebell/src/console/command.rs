@@ -2,9 +2,12 @@
 
 use core::fmt;
 
+use heapless::Vec;
 use zeroize::Zeroize;
 
+use super::receive::Form;
 use super::words::{Word, WordError, Words};
+use crate::uploads::{Name, NameError};
 use crate::wifi::{Password, PasswordError, Ssid, SsidError};
 
 /// What a person or a script asks the device for.
@@ -26,6 +29,20 @@ pub enum Command {
     Config,
     /// `put config` or `put wifi.json`; the text follows, up to a line that is a single dot.
     Put(Text),
+    /// `put www/NAME`, with `base64` and the file's length behind where that is said; its lines follow, up
+    /// to one that is a single dot.
+    PutFile {
+        /// Its name, without `www/`.
+        name: Name,
+        /// How it is typed.
+        form: Form,
+        /// How many bytes it has.
+        length: Option<usize>,
+    },
+    /// `remove www/NAME`
+    Remove(Name),
+    /// `files`
+    Files,
     /// `source`
     Source,
     /// `log`
@@ -57,6 +74,10 @@ portal                   open the access point with the set-up page
 config                   show the configuration, secrets as ***
 put config               replace it: lines follow, then a line with a single .
 put wifi.json            add networks: lines follow, then a line with a single .
+put www/NAME             serve a file: its lines follow, then a line with a single .
+put www/NAME base64 LEN  the same for any file, in lines of base64; its length may be left out
+remove www/NAME          remove a file that was put
+files                    show the application's files
 source                   show the application's main.rs
 log                      show the stored log
 jobs                     show the jobs
@@ -71,46 +92,68 @@ impl Command {
     ///
     /// What is wrong, without a word of the line in it: one may be a password.
     pub fn parse(line: &str) -> Result<Option<Self>, CommandError> {
-        let mut words = Words::new(line);
-        let Some(name) = words.next()? else {
+        let mut words = Vec::<Word, MOST_WORDS>::new();
+        let parsed = split(line, &mut words).and_then(|()| Self::of(&words));
+        for word in &mut words {
+            word.as_mut_str().zeroize();
+        }
+        parsed
+    }
+
+    fn of(words: &[Word]) -> Result<Option<Self>, CommandError> {
+        let mut texts = [""; MOST_WORDS];
+        for (text, word) in texts.iter_mut().zip(words) {
+            *text = word;
+        }
+        let Some(([name], rest)) = texts
+            .get(..words.len())
+            .and_then(|texts| texts.split_first_chunk())
+        else {
             return Ok(None);
         };
-        let command = match name.as_str() {
+        Ok(Some(match (*name, rest) {
+            ("join", [ssid]) => Self::Join(Ssid::new(ssid)?, Password::new("")?),
+            ("join", [ssid, password, surplus @ ..]) => {
+                let command = Self::Join(Ssid::new(ssid)?, Password::new(password)?);
+                match surplus {
+                    [] => command,
+                    _ => return Err(CommandError::TooManyWords),
+                }
+            }
+            ("join", []) => return Err(CommandError::Write(JOIN)),
+            ("forget", [ssid]) => Self::Forget(Ssid::new(ssid)?),
+            ("forget", []) => return Err(CommandError::Write(FORGET)),
+            ("put", ["config"]) => Self::Put(Text::Config),
+            ("put", ["wifi.json"]) => Self::Put(Text::WifiJson),
+            ("put", [path, options @ ..]) => put_file(path, options)?,
+            ("put", []) => return Err(CommandError::Write(PUT)),
+            ("remove", [path]) => Self::Remove(file(path, REMOVE)?),
+            ("remove", []) => return Err(CommandError::Write(REMOVE)),
+            ("factory", ["reset", "yes"]) => Self::FactoryReset,
+            ("factory", _) => return Err(CommandError::Write(FACTORY_RESET)),
+            ("forget" | "remove", _) => return Err(CommandError::TooManyWords),
+            (name, rest) => match (Self::of_one_word(name), rest) {
+                (Some(command), []) => command,
+                (Some(_), _) => return Err(CommandError::TooManyWords),
+                (None, _) => return Err(CommandError::Unknown),
+            },
+        }))
+    }
+
+    fn of_one_word(name: &str) -> Option<Self> {
+        Some(match name {
             "help" | "?" => Self::Help,
             "status" => Self::Status,
             "networks" => Self::Networks,
-            "join" => join(&mut words)?,
-            "forget" => {
-                let name = words.next()?.ok_or(CommandError::Write(FORGET))?;
-                Self::Forget(Ssid::new(&name)?)
-            }
             "portal" => Self::Portal,
             "config" => Self::Config,
-            "put" => Self::Put(match words.next()?.as_deref() {
-                Some("config") => Text::Config,
-                Some("wifi.json") => Text::WifiJson,
-                _ => return Err(CommandError::Write("put config, or put wifi.json")),
-            }),
+            "files" => Self::Files,
             "source" => Self::Source,
             "log" => Self::Log,
             "jobs" => Self::Jobs,
             "restart" => Self::Restart,
-            "factory" => {
-                let mut asked = |word| Ok::<_, WordError>(words.next()?.as_deref() == Some(word));
-                if !(asked("reset")? && asked("yes")?) {
-                    return Err(CommandError::Write(FACTORY_RESET));
-                }
-                Self::FactoryReset
-            }
-            _ => return Err(CommandError::Unknown),
-        };
-        match words.next()? {
-            None => Ok(Some(command)),
-            Some(mut surplus) => {
-                surplus.as_mut_str().zeroize();
-                Err(CommandError::TooManyWords)
-            }
-        }
+            _ => return None,
+        })
     }
 
     /// Its words, without what is particular to one use of it.
@@ -126,6 +169,9 @@ impl Command {
             Self::Config => "config",
             Self::Put(Text::Config) => "put config",
             Self::Put(Text::WifiJson) => "put wifi.json",
+            Self::PutFile { .. } => "put www",
+            Self::Remove(_) => "remove www",
+            Self::Files => "files",
             Self::Source => "source",
             Self::Log => "log",
             Self::Jobs => "jobs",
@@ -135,18 +181,46 @@ impl Command {
     }
 }
 
+/// One more than a command can have.
+const MOST_WORDS: usize = 5;
+
 const JOIN: &str = "join \"SSID\" \"PASSWORD\"";
+const PUT: &str = "put config, put wifi.json, put www/NAME or put www/NAME base64 LENGTH";
+const REMOVE: &str = "remove www/NAME";
 const FORGET: &str = "forget \"SSID\"";
 const FACTORY_RESET: &str =
     "factory reset yes, to forget networks, configuration, secrets and the application's values";
 
-fn join(words: &mut Words<'_>) -> Result<Command, CommandError> {
-    let name = words.next()?.ok_or(CommandError::Write(JOIN))?;
-    let ssid = Ssid::new(&name)?;
-    let mut text = words.next()?.unwrap_or_else(Word::new);
-    let password = Password::new(&text);
-    text.as_mut_str().zeroize();
-    Ok(Command::Join(ssid, password?))
+/// Splits a line into words; those behind the most that a command can have are passed over.
+fn split(line: &str, words: &mut Vec<Word, MOST_WORDS>) -> Result<(), CommandError> {
+    let mut rest = Words::new(line);
+    while !words.is_full()
+        && let Some(word) = rest.next()?
+    {
+        // There is room.
+        let _ = words.push(word);
+    }
+    Ok(())
+}
+
+/// The name of the file at this path; `how` the command is written.
+fn file(path: &str, how: &'static str) -> Result<Name, CommandError> {
+    let name = path.strip_prefix("www/").ok_or(CommandError::Write(how))?;
+    Ok(Name::new(name)?)
+}
+
+fn put_file(path: &str, options: &[&str]) -> Result<Command, CommandError> {
+    let name = file(path, PUT)?;
+    let (form, length) = match options {
+        ["base64", length @ ..] => (Form::Base64, length),
+        length => (Form::Text, length),
+    };
+    let length = match length {
+        [] => None,
+        [length] => Some(length.parse().map_err(|_| CommandError::Write(PUT))?),
+        _ => return Err(CommandError::TooManyWords),
+    };
+    Ok(Command::PutFile { name, form, length })
 }
 
 /// Why a line is no command.
@@ -164,6 +238,8 @@ pub enum CommandError {
     Ssid(SsidError),
     /// The text is no Wi-Fi password.
     Password(PasswordError),
+    /// The name is no file's.
+    Name(NameError),
 }
 
 impl fmt::Display for CommandError {
@@ -176,6 +252,7 @@ impl fmt::Display for CommandError {
             Self::Word(error) => error.fmt(formatter),
             Self::Ssid(error) => error.fmt(formatter),
             Self::Password(error) => error.fmt(formatter),
+            Self::Name(error) => error.fmt(formatter),
         }
     }
 }
@@ -200,6 +277,12 @@ impl From<PasswordError> for CommandError {
     }
 }
 
+impl From<NameError> for CommandError {
+    fn from(error: NameError) -> Self {
+        Self::Name(error)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::format;
@@ -214,6 +297,11 @@ mod tests {
 
     fn password(text: &str) -> Password {
         Password::new(text).unwrap()
+    }
+
+    fn put(name: &str, form: Form, length: Option<usize>) -> Command {
+        let name = Name::new(name).unwrap();
+        Command::PutFile { name, form, length }
     }
 
     #[test]
@@ -238,6 +326,12 @@ mod tests {
             ("config", Command::Config),
             ("put config", Command::Put(Text::Config)),
             ("put wifi.json", Command::Put(Text::WifiJson)),
+            ("put www/a/b.txt", put("a/b.txt", Form::Text, None)),
+            ("put www/a 12", put("a", Form::Text, Some(12))),
+            ("put www/a base64", put("a", Form::Base64, None)),
+            ("put www/a base64 0", put("a", Form::Base64, Some(0))),
+            ("remove www/a", Command::Remove(Name::new("a").unwrap())),
+            ("files", Command::Files),
             ("source", Command::Source),
             ("log", Command::Log),
             ("jobs", Command::Jobs),
@@ -265,6 +359,15 @@ mod tests {
             ("forget", "write forget \"SSID\""),
             ("put", "write put config"),
             ("put mqtt", "write put config"),
+            ("put www/", "letters, digits"),
+            ("put www/../secret/mqtt.password", "letters, digits"),
+            ("put www/setup", "a page of its own"),
+            ("put www/a base32", "write put config"),
+            ("put www/a base64 -1", "write put config"),
+            ("put www/a base64 1 2", "too many words"),
+            ("remove", "write remove www/NAME"),
+            ("remove config", "write remove www/NAME"),
+            ("files all", "too many words"),
             ("factory reset", "write factory reset yes"),
             ("factory reset no", "write factory reset yes"),
             ("factory", "write factory reset yes"),

@@ -11,17 +11,20 @@
 
 mod answer;
 mod command;
+mod receive;
 mod serve;
 mod typing;
 mod words;
 
 pub use answer::{Answer, Console, Pieces, Problem};
 pub use command::{Command, CommandError, Text};
+pub use receive::Form;
 pub use serve::{Backend, serve};
 pub use typing::MOST_LINE;
 pub use words::{Quoted, WordError};
 
-/// Memory for what is typed: a line, or a text of at most [`crate::config::MAX_TEXT`] bytes.
+/// Memory for what is typed: a line, a text of at most [`crate::config::MAX_TEXT`] bytes, or a piece and a
+/// line of a file.
 pub struct ConsoleMemory([u8; 3584]);
 
 // The last line of a text, with the dot, and a line's end that was not there need room as well.

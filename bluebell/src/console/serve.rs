@@ -10,17 +10,17 @@ use zeroize::Zeroize;
 use super::ConsoleMemory;
 use super::answer::{Answer, Console, Problem};
 use super::command::{Command, HELP, Text};
+use super::receive::{Note, Receiving};
 use super::typing::{Event, LineError, MOST_LINE, Typing};
 use crate::config::MAX_TEXT;
+use crate::uploads::{PutError, Uploads};
 
 /// After how long an input that fails is read again.
 const PAUSE: Duration = Duration::from_secs(1);
 
-const LINES_FOLLOW: &str = "type or paste it, then a line that is a single .";
-
 /// What commands do.
 pub trait Backend {
-    /// Carries out a command but for [`Command::Help`] and [`Command::Put`]. `memory`, of more than
+    /// Carries out a command but for [`Command::Help`] and those that put something. `memory`, of more than
     /// [`MAX_TEXT`] bytes, is free to be used.
     ///
     /// # Errors
@@ -49,18 +49,20 @@ pub trait Backend {
     async fn answered(&self);
 }
 
-/// Answers what is typed on `input`, for ever.
+/// Answers what is typed on `input`, for ever; files that are put become `uploads`.
 ///
 /// Cancellation: dropping it leaves a command as [`Backend`] says of it, and forgets what was typed.
 pub async fn serve<R: Read, W: Write, B: Backend>(
     input: &mut R,
     console: &Console<W>,
     memory: &mut ConsoleMemory,
+    uploads: &Uploads<'_>,
     backend: &B,
 ) -> Infallible {
     let mut desk = Desk {
         console,
         backend,
+        uploads,
         typing: Typing::new(&mut memory.0),
         collecting: None,
     };
@@ -83,14 +85,15 @@ pub async fn serve<R: Read, W: Write, B: Backend>(
 
 /// Where lines are answered. Each kind of line has a future of its own, so that they lie in the same
 /// memory: what a future holds over more than one wait shares its place with nothing.
-struct Desk<'d, W, B> {
+struct Desk<'d, 'u, W, B> {
     console: &'d Console<W>,
     backend: &'d B,
+    uploads: &'d Uploads<'u>,
     typing: Typing<'d>,
-    collecting: Option<Collected>,
+    collecting: Option<Collecting>,
 }
 
-impl<W: Write, B: Backend> Desk<'_, W, B> {
+impl<W: Write, B: Backend> Desk<'_, '_, W, B> {
     async fn take(&mut self, byte: u8) {
         // A text's line may be as long as the text.
         let most = match self.collecting {
@@ -99,30 +102,36 @@ impl<W: Write, B: Backend> Desk<'_, W, B> {
         };
         match (self.typing.take(byte, most), &mut self.collecting) {
             (Event::More, _) => {}
-            (Event::GivenUp, _) => {
-                self.typing.clear();
-                self.collecting = None;
-                self.refuse(&given_up()).await;
-            }
+            (Event::GivenUp, _) => self.give_up().await,
             (Event::Line, Some(_)) if self.typing.line() == Ok(".") => self.put().await,
-            (Event::Line, Some(collected)) => {
-                let kept = collected.fits && self.typing.keep_line();
-                collected.fits = kept && self.typing.text().len() <= MAX_TEXT;
-                if !collected.fits {
-                    // There must be room for the dot.
-                    self.typing.clear();
+            (Event::Line, Some(Collecting::Text(text))) => text.line(&mut self.typing),
+            (Event::Line, Some(Collecting::File(file))) => {
+                if let Some(note) = file.line(&mut self.typing, self.uploads).await {
+                    self.say(None, note).await;
                 }
             }
             (Event::Line, None) => self.carry_out().await,
         }
     }
 
-    /// Takes the text that has been collected.
+    async fn give_up(&mut self) {
+        self.typing.clear();
+        if let Some(Collecting::File(_)) = self.collecting.take() {
+            // What stays on flash is removed before the next file is put.
+            let _ = self.uploads.give_up().await;
+        }
+        self.refuse(&given_up()).await;
+    }
+
+    /// Takes what has been collected.
     async fn put(&mut self) {
         self.typing.drop_line();
         let mut answer = self.console.answer().await;
         let result = match &self.collecting {
-            Some(collected) => put(self.backend, collected, self.typing.text(), &mut answer).await,
+            Some(Collecting::Text(text)) => {
+                put(self.backend, text, self.typing.text(), &mut answer).await
+            }
+            Some(Collecting::File(_)) => self.put_file(&mut answer).await.map_err(Problem::from),
             None => Ok(()),
         };
         self.typing.clear();
@@ -131,16 +140,31 @@ impl<W: Write, B: Backend> Desk<'_, W, B> {
         answer.pause().await;
     }
 
+    async fn put_file(&self, answer: &mut Answer<'_, W>) -> Result<(), PutError> {
+        if let Some(Collecting::File(file)) = &self.collecting {
+            let length = file.end(self.typing.text(), self.uploads).await?;
+            answer.line(format_args!("{}", Note::Stored(length))).await;
+        }
+        Ok(())
+    }
+
     /// Carries out the command on the line.
     async fn carry_out(&mut self) {
         match &self.command().await {
             None => {}
             Some(Command::Put(kind)) => {
-                self.collecting = Some(Collected {
+                self.collecting = Some(Collecting::Text(Collected {
                     kind: *kind,
                     fits: true,
-                });
-                self.ask_for(*kind).await;
+                }));
+                let name = Command::Put(*kind).name();
+                self.say(Some(name), Note::LinesFollow).await;
+            }
+            Some(command @ Command::PutFile { name, form, length }) => {
+                let file = Receiving::begin(name, *form, *length, self.uploads).await;
+                let note = file.note();
+                self.collecting = Some(Collecting::File(file));
+                self.say(Some(command.name()), note).await;
             }
             Some(command) => self.answer(command).await,
         }
@@ -165,12 +189,13 @@ impl<W: Write, B: Backend> Desk<'_, W, B> {
         }
     }
 
-    async fn ask_for(&self, kind: Text) {
+    /// Says something of lines that follow, after the name of the command where it begins.
+    async fn say(&self, command: Option<&str>, note: Note) {
         let mut answer = self.console.answer().await;
-        answer
-            .line(format_args!("> {}", Command::Put(kind).name()))
-            .await;
-        answer.line(format_args!("{LINES_FOLLOW}")).await;
+        if let Some(command) = command {
+            answer.line(format_args!("> {command}")).await;
+        }
+        answer.line(format_args!("{note}")).await;
         answer.pause().await;
     }
 
@@ -200,10 +225,28 @@ impl<W: Write, B: Backend> Desk<'_, W, B> {
     }
 }
 
+/// What the lines are that follow.
+enum Collecting {
+    Text(Collected),
+    File(Receiving),
+}
+
 /// A text in the making.
 struct Collected {
     kind: Text,
     fits: bool,
+}
+
+impl Collected {
+    /// Takes the line that has ended.
+    fn line(&mut self, typing: &mut Typing<'_>) {
+        let kept = self.fits && typing.keep_line();
+        self.fits = kept && typing.text().len() <= MAX_TEXT;
+        if !self.fits {
+            // There must be room for the dot.
+            typing.clear();
+        }
+    }
 }
 
 async fn put<W: Write, B: Backend>(

@@ -7,13 +7,18 @@ use std::format;
 use std::string::{String, ToString};
 use std::vec::Vec;
 
-use embassy_futures::select::{Either, select};
+use embassy_futures::select::{Either3, select3};
 use embedded_io_async::{ErrorType, Read, Write};
 use proptest::prelude::*;
+use sim::flash::{Flash, SECTOR};
 use sim::time::run_virtual;
 
 use super::*;
+use crate::board::FlashLayout;
 use crate::config::MAX_TEXT;
+use crate::log::Log;
+use crate::storage::{Store, StoreMemory};
+use crate::uploads::{PIECE, Uploads};
 
 /// Types bytes, a few at a time; then nobody types any more.
 struct Keyboard(VecDeque<u8>, usize);
@@ -98,6 +103,16 @@ impl Backend for Notes {
     async fn answered(&self) {}
 }
 
+fn flash() -> (Flash, FlashLayout) {
+    let at = |sector: usize| (sector * SECTOR) as u32;
+    let layout = FlashLayout {
+        store: 0..at(10),
+        log: at(10)..at(12),
+        outbox: at(12)..at(14),
+    };
+    (Flash::new(14), layout)
+}
+
 /// What is printed and carried out when this is typed while somebody else prints `busy` lines.
 fn typed_with(bytes: &[u8], at_a_time: usize, busy: bool) -> (String, Vec<String>) {
     let screen = RefCell::new(Vec::new());
@@ -114,9 +129,23 @@ fn typed_with(bytes: &[u8], at_a_time: usize, busy: bool) -> (String, Vec<String
             }
             embassy_time::Timer::after_secs(10).await;
         };
-        match select(talk, serve(&mut keyboard, &console, &mut memory, &notes)).await {
-            Either::First(()) => {}
-            Either::Second(never) => match never {},
+        let mut room = StoreMemory::<3584>::new();
+        let store = Store::new(&mut room);
+        let uploads = Uploads::new(&store);
+        let (flash, layout) = flash();
+        let mut buffer = [0; 512];
+        let log = Log::new(&mut buffer);
+        let kept = store.serve(flash, &layout, &log);
+        let serving = serve(&mut keyboard, &console, &mut memory, &uploads, &notes);
+        match select3(talk, serving, kept).await {
+            Either3::First(()) => {}
+            Either3::Second(never) | Either3::Third(never) => match never {},
+        }
+        for path in ["a.txt", "b.bin"] {
+            if let Some(upload) = uploads.find(path) {
+                let file = format!("{path} {} bytes", upload.length());
+                notes.0.borrow_mut().push(file);
+            }
         }
         assert!(memory.0.iter().all(|byte| *byte == 0) || bytes.last() != Some(&b'\n'));
     });
@@ -195,6 +224,66 @@ fn a_text_too_long_is_refused_as_a_whole_and_the_next_command_counts() {
 }
 
 #[test]
+fn a_file_is_put_as_text_or_as_base64_and_its_pieces_are_told() {
+    let (printed, done) =
+        typed("put www/a.txt\r\none\r\n\r\ntwo\r\n.\r\nput www/b.bin base64 4\nAP8K\nMQ==\n.\n");
+    assert_eq!(
+        printed,
+        "> put www\ntype or paste it, then a line that is a single .\n9 bytes\nok\n\
+         > put www\ntype or paste it, then a line that is a single .\n4 bytes\nok\n"
+    );
+    assert_eq!(done, ["a.txt 9 bytes", "b.bin 4 bytes"]);
+    let line = "A".repeat(PIECE / 3 * 4) + "\n";
+    let (printed, done) = typed_with(
+        format!("put www/b.bin base64 1538\n{line}{line}AAA=\n.\n").as_bytes(),
+        32,
+        false,
+    );
+    assert!(
+        printed.ends_with("\n768 bytes\n1536 bytes\n1538 bytes\nok\n"),
+        "{printed}"
+    );
+    assert_eq!(done, ["b.bin 1538 bytes"]);
+}
+
+#[test]
+fn a_file_that_cannot_be_kept_is_refused_to_its_end() {
+    let long_line = "x".repeat(4_000);
+    let too_long = format!("{}\n", "y".repeat(1_000)).repeat(17);
+    for (typed, refused) in [
+        (
+            format!("a.txt\n{long_line}\nfactory reset yes\n"),
+            "a line is too long",
+        ),
+        (format!("a.txt\n{too_long}"), "longer than 16384 bytes"),
+        (
+            "a.txt 7\nfactory reset yes\n".to_string(),
+            "18 bytes came, not 7",
+        ),
+        (
+            "b.bin base64\nfactory reset yes\nAAAA\n".to_string(),
+            "a line is not base64",
+        ),
+        ("b.bin base64\nAAA\n".to_string(), "a line is not base64"),
+    ] {
+        let typed = format!("put www/{typed}.\nstatus\n");
+        let (printed, done) = typed_with(typed.as_bytes(), 32, false);
+        assert_eq!(done, ["Status"], "{refused}");
+        let error = printed.lines().find(|line| line.starts_with("error: "));
+        assert!(
+            error.is_some_and(|error| error.contains(refused)),
+            "{printed}"
+        );
+        assert!(
+            printed.ends_with("> status\ncarried out\nok\n"),
+            "{printed}"
+        );
+    }
+    let (_, done) = typed("put www/a.txt\nold\n.\nput www/a.txt\nnew one\n\x03status\n");
+    assert_eq!(done, ["Status", "a.txt 4 bytes"]);
+}
+
+#[test]
 fn a_line_too_long_is_refused_and_skipped() {
     let line = format!("join {}", "secret99".repeat(80));
     let (printed, done) = typed(&format!("{line}\nstatus\n"));
@@ -247,7 +336,7 @@ proptest! {
         noise in proptest::collection::vec(
             prop_oneof![
                 any::<Vec<u8>>(),
-                "(put config|put wifi.json|join|log|\\.|[ -~]{0,20})\n".prop_map(String::into_bytes),
+                "(put config|put wifi.json|put www/a.txt|put www/b.bin base64|AAAA|join|log|\\.|[ -~]{0,20})\n".prop_map(String::into_bytes),
             ],
             0..8,
         ),
@@ -257,6 +346,6 @@ proptest! {
         bytes.extend(b"x\x03status\n");
         let (printed, done) = typed_with(&bytes, at_a_time, false);
         prop_assert!(printed.ends_with("> status\ncarried out\nok\n"), "{}", printed);
-        prop_assert_eq!(done.last().map(ToString::to_string), Some("Status".to_string()));
+        prop_assert!(done.contains(&"Status".to_string()));
     }
 }

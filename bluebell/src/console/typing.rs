@@ -155,6 +155,31 @@ impl<'m> Typing<'m> {
         }
     }
 
+    /// Keeps as a part of a text what `decode` makes of the line in its place, and returns its length; the
+    /// next one begins. The line is dropped when that is nothing.
+    pub(super) fn keep_decoded(
+        &mut self,
+        decode: impl FnOnce(&mut [u8]) -> Option<usize>,
+    ) -> Option<usize> {
+        let line = self.buffer.get_mut(self.start..self.end)?;
+        let Some(length) = decode(line).filter(|length| *length <= line.len()) else {
+            self.drop_line();
+            return None;
+        };
+        line[length..].zeroize();
+        self.start += length;
+        self.end = self.start;
+        Some(length)
+    }
+
+    /// Forgets the first `count` bytes of what was kept, between two lines.
+    pub(super) fn consume(&mut self, count: usize) {
+        let count = count.min(self.start);
+        self.buffer.copy_within(count..self.start, 0);
+        self.start -= count;
+        self.end = self.start;
+    }
+
     /// What was kept.
     pub(super) fn text(&self) -> &[u8] {
         self.buffer.get(..self.start).unwrap_or_default()

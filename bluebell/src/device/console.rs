@@ -60,6 +60,14 @@ impl Backend for ConsoleBackend<'_> {
                 self.access_point(answer).await;
             }
             Command::Config => return self.config(memory, answer).await,
+            Command::Remove(name) => {
+                if !self.shared.uploads.remove(name).await? {
+                    return Err(Problem::new(format_args!(
+                        "no such file was put: files lists them"
+                    )));
+                }
+            }
+            Command::Files => self.files(answer).await?,
             Command::Source => answer.text(self.app.source).await,
             Command::Log => self.log(memory, answer).await,
             Command::Jobs => self.jobs(answer).await,
@@ -70,7 +78,7 @@ impl Backend for ConsoleBackend<'_> {
                 self.restart.set(true);
             }
             // These never come here.
-            Command::Help | Command::Put(_) => {}
+            Command::Help | Command::Put(_) | Command::PutFile { .. } => {}
         }
         Ok(())
     }
@@ -255,7 +263,7 @@ impl ConsoleBackend<'_> {
                 answer.line(format_args!("address: {address}")).await;
                 self.is_stored(ssid).await
             }
-            SubmissionState::Idle | SubmissionState::Joining => Err(Problem::new(format_args!(
+            SubmissionState::Idle | SubmissionState::Joining(_) => Err(Problem::new(format_args!(
                 "joined and lost again: it is retried, look at status"
             ))),
         }
@@ -298,6 +306,28 @@ impl ConsoleBackend<'_> {
         let waits = !matches!(store.get(&NEW_CONFIG, &mut []).await, Ok(None));
         if waits {
             answer.line(format_args!("# {WAITS}")).await;
+        }
+        Ok(())
+    }
+
+    async fn files<W: Write>(&self, answer: &mut Answer<'_, W>) -> Result<(), Problem> {
+        for file in self.app.files {
+            answer
+                .line(format_args!(
+                    "packed {} {} bytes",
+                    file.path,
+                    file.bytes.len()
+                ))
+                .await;
+        }
+        let mut number = 0;
+        while let Some(upload) = self.shared.uploads.nth(number) {
+            if let Some(name) = self.shared.uploads.name(&upload).await? {
+                answer
+                    .line(format_args!("put {name} {} bytes", upload.length()))
+                    .await;
+            }
+            number += 1;
         }
         Ok(())
     }

@@ -41,6 +41,7 @@ use crate::log::Log;
 use crate::mqtt::{Mqtt, MqttMemory, QoS};
 use crate::portal::{File, PortalMemory, Seating};
 use crate::storage::{Store, StoreMemory};
+use crate::uploads::Uploads;
 use crate::wifi::Wifi;
 
 /// What a build knows of its application.
@@ -286,6 +287,7 @@ impl<'b, B: Board, L: Parts> Device<'b, B, L> {
 pub(crate) struct Shared<'d> {
     pub(crate) log: &'d Log<'d>,
     pub(crate) store: &'d Store<'d>,
+    pub(crate) uploads: &'d Uploads<'d>,
     pub(crate) mqtt: &'d Mqtt<'d>,
     pub(crate) jobs: &'d Jobs<'d>,
     pub(crate) wifi: &'d Wifi,

@@ -29,6 +29,7 @@ use crate::mqtt::{self, Delivery, Mqtt};
 use crate::portal::{self, File, Seating};
 use crate::sntp::{Sntp, TimeServer};
 use crate::storage::Store;
+use crate::uploads::Uploads;
 use crate::wifi::{self, Password, SealedNetworks, Ssid, Wifi};
 
 /// The ports of DHCP (RFC 2131, 4.1) and DNS (RFC 1035, 4.2).
@@ -74,6 +75,7 @@ impl<'b, B: Board, L: Parts> Device<'b, B, L> {
             let booted = Instant::now();
             let log = Log::new(log);
             let store = Store::new(store);
+            let uploads = Uploads::new(&store);
             let jobs = Jobs::new(jobs);
             let wifi = Wifi::new();
             let clock = Clock::new(Timezone::UTC);
@@ -101,6 +103,7 @@ impl<'b, B: Board, L: Parts> Device<'b, B, L> {
 
             alongside(kept.as_mut(), pin!(reset::carry_out(&store, &log))).await;
             vault = alongside(kept.as_mut(), pin!(open_vault(&store, system, &log))).await;
+            alongside(kept.as_mut(), pin!(open_uploads(&uploads, &log))).await;
             networks = SealedNetworks::new(&store, &vault);
             let boot = Boot {
                 app: &app,
@@ -126,6 +129,7 @@ impl<'b, B: Board, L: Parts> Device<'b, B, L> {
             shared = Shared {
                 log: &log,
                 store: &store,
+                uploads: &uploads,
                 mqtt: &mqtt,
                 jobs: &jobs,
                 wifi: &wifi,
@@ -174,6 +178,7 @@ impl<'b, B: Board, L: Parts> Device<'b, B, L> {
                 &mut commands,
                 &console,
                 console_memory,
+                &uploads,
                 &backend
             ));
             let on = join5(
@@ -210,6 +215,13 @@ async fn open_vault<'b>(store: &Store<'_>, system: &'b dyn System, log: &Log<'_>
             log!(log, Error, "device", "nothing can be kept: {error}");
             Vault::for_this_boot(system)
         }
+    }
+}
+
+/// Finds the files that were put on the device. Without them it works all the same.
+async fn open_uploads(uploads: &Uploads<'_>, log: &Log<'_>) {
+    if let Err(error) = uploads.open().await {
+        log!(log, Error, "portal", "files on the device: {error}");
     }
 }
 
@@ -265,7 +277,10 @@ impl Services<'_> {
                     portal::serve_dhcp_and_dns(stack, address, ports, log).await;
                 }
             };
-            let open = join(memory.serve(stack, &backend, log), dhcp_and_dns);
+            let open = join(
+                memory.serve(stack, &backend, Some(self.shared.uploads), log),
+                dhcp_and_dns,
+            );
             select(self.shared.wifi.access_point_closed(), open).await;
         }
     }

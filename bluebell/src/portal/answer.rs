@@ -18,6 +18,7 @@ use super::pages::{self, PAGE, PAGE_POLICY, Pieces};
 use super::plain;
 use super::router::{Plan, Route};
 use super::text::{Count, Json};
+use crate::uploads::Upload;
 use crate::wifi::SubmissionState;
 
 /// What a request has done, where it was one that does something.
@@ -70,8 +71,17 @@ pub(super) enum Rest {
     Bytes(&'static [u8]),
     /// What this gzip file holds.
     Packed(&'static [u8]),
+    /// The pieces of this file.
+    Upload(Upload),
     /// A body of unknown length.
     Pieces(Pieces),
+}
+
+impl Rest {
+    /// Nothing, after a head that says so.
+    fn unless_unchanged(self, status: u16) -> Self {
+        if status == 304 { Self::Done } else { self }
+    }
 }
 
 /// An answer whose beginning is in the buffer.
@@ -114,24 +124,23 @@ pub(super) fn begin(
             answer.status = writer.satisfied(probe)?;
         }
         (Route::Elsewhere | Route::Probe(_), _) => {
-            let address = backend.address();
-            // An access point has an IPv4 address; writing the others would cost 2 KB of flash.
-            answer.status = match (address.ip(), address.port()) {
-                (IpAddr::V4(ip), 80) => writer.redirect(302, &format_args!("http://{ip}/"))?,
-                (IpAddr::V4(ip), port) => {
-                    writer.redirect(302, &format_args!("http://{ip}:{port}/"))?
-                }
-                (IpAddr::V6(_), port) => {
-                    let name = backend.name();
-                    writer.redirect(302, &format_args!("http://{name}.local:{port}/"))?
-                }
+            answer.status = writer.redirect(302, &Home(backend))?;
+        }
+        (Route::Captive, _) => {
+            let captive = !is_online(backend);
+            let body = |out: &mut dyn Write| {
+                let home = Home(backend);
+                write!(
+                    out,
+                    "{{\"captive\":{captive},\"user-portal-url\":\"{home}\"}}"
+                )
             };
+            writer.short(200, CAPTIVE_JSON, &NO_STORE, &body)?;
         }
         (Route::Connect, outcome) if !plan.json => {
             let page = match outcome {
                 Outcome::Submitted(true) => "/plain",
-                _ if backend.files().iter().any(|file| file.path == "index.html") => "/setup",
-                _ => "/",
+                _ => plan.page,
             };
             answer.status = writer.redirect(303, &page)?;
         }
@@ -144,7 +153,14 @@ pub(super) fn begin(
                 202
             };
             let body = |out: &mut dyn Write| pages::status_json(&submission, out);
-            writer.short(answer.status, JSON, &NO_STORE, &body)?;
+            // The object's fields are a contract; how far a join has come stands beside it.
+            match submission.state {
+                SubmissionState::Joining(step) => {
+                    let headers = format_args!("{NO_STORE}Join-Step: {}\r\n", step.as_str());
+                    writer.short(answer.status, JSON, &headers, &body)?;
+                }
+                _ => writer.short(answer.status, JSON, &NO_STORE, &body)?,
+            }
         }
         (Route::Rescan, _) => {
             answer.status = 202;
@@ -181,6 +197,9 @@ pub(super) fn begin(
             None => answer.status = writer.error(404, &"there is no such page", &"")?,
             Some(file) => (answer.status, answer.rest) = writer.file(file, &"")?,
         },
+        (Route::Upload(upload, kind), _) => {
+            (answer.status, answer.rest) = writer.upload(upload, kind)?;
+        }
     }
     if plan.head_only {
         answer.rest = Rest::Done;
@@ -194,7 +213,23 @@ fn is_online(backend: &dyn Backend) -> bool {
     matches!(backend.submission().state, SubmissionState::Online(_))
 }
 
+/// The portal's address, for a browser.
+struct Home<'b>(&'b dyn Backend);
+
+impl Display for Home<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let address = self.0.address();
+        // An access point has an IPv4 address; writing the others would cost 2 KB of flash.
+        match (address.ip(), address.port()) {
+            (IpAddr::V4(ip), 80) => write!(formatter, "http://{ip}/"),
+            (IpAddr::V4(ip), port) => write!(formatter, "http://{ip}:{port}/"),
+            (IpAddr::V6(_), port) => write!(formatter, "http://{}.local:{port}/", self.0.name()),
+        }
+    }
+}
+
 const JSON: &str = "application/json";
+const CAPTIVE_JSON: &str = "application/captive+json";
 const HTML: &str = "text/html; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
 const NO_STORE: &str = "Cache-Control: no-store\r\n";
@@ -318,14 +353,6 @@ impl Writer<'_> {
         } else {
             ""
         };
-        let tag = format_args!(
-            "Cache-Control: no-cache\r\nETag: \"{}{suffix}\"\r\n{vary}",
-            file.etag
-        );
-        if self.plan.unchanged {
-            self.head(304, &format_args!("{tag}{more}\r\n"))?;
-            return Ok((304, Rest::Done));
-        }
         let encoding = if gzip.is_some() {
             "Content-Encoding: gzip\r\n"
         } else {
@@ -340,8 +367,44 @@ impl Writer<'_> {
                 (bytes.len(), Rest::Bytes(bytes))
             }
         };
-        let headers = format_args!("{tag}{encoding}{more}");
-        self.sized(200, file.content_type, length, &headers)?;
-        Ok((200, rest))
+        let status = self.contents(
+            format_args!("{}{suffix}", file.etag),
+            file.content_type,
+            length,
+            format_args!("{vary}{more}"),
+            encoding,
+        )?;
+        Ok((status, rest.unless_unchanged(status)))
+    }
+
+    fn upload(&mut self, upload: &Upload, kind: &str) -> Result<(u16, Rest), fmt::Error> {
+        let tag = upload.etag();
+        let tag = core::str::from_utf8(&tag).unwrap_or_default();
+        let status = self.contents(
+            format_args!("{tag}"),
+            kind,
+            upload.length(),
+            format_args!(""),
+            "",
+        )?;
+        Ok((status, Rest::Upload(*upload).unless_unchanged(status)))
+    }
+
+    /// The head for contents that a client may have already.
+    fn contents(
+        &mut self,
+        tag: fmt::Arguments<'_>,
+        kind: &str,
+        length: usize,
+        more: fmt::Arguments<'_>,
+        encoding: &str,
+    ) -> Result<u16, fmt::Error> {
+        let known = format_args!("Cache-Control: no-cache\r\nETag: \"{tag}\"\r\n{more}");
+        if self.plan.unchanged {
+            self.head(304, &format_args!("{known}\r\n"))?;
+            return Ok(304);
+        }
+        self.sized(200, kind, length, &format_args!("{known}{encoding}"))?;
+        Ok(200)
     }
 }

@@ -16,6 +16,8 @@ pub(super) struct Probe {
 }
 
 const APPLE: &str = "<HTML><HEAD><TITLE>Success</TITLE></HEAD><BODY>Success</BODY></HTML>";
+const KINDLE: &str = "<html><head><title>Kindle Reachability Probe Page</title></head>\
+                      <body>81ce4465-7167-4dcb-835b-dcc9e44c112a</body></html>";
 const NETWORK_MANAGER: &str = "NetworkManager is online\n";
 
 const fn probe(path: &'static str, body: Option<&'static str>) -> Probe {
@@ -26,7 +28,7 @@ const fn probe(path: &'static str, body: Option<&'static str>) -> Probe {
     }
 }
 
-static PROBES: [Probe; 14] = [
+static PROBES: [Probe; 15] = [
     probe("/generate_204", None),
     probe("/gen_204", None),
     probe("/hotspot-detect.html", Some(APPLE)),
@@ -54,13 +56,8 @@ static PROBES: [Probe; 14] = [
         host: Some("connectivity-check.ubuntu.com"),
         body: None,
     },
-    probe(
-        "/kindle-wifi/wifistub.html",
-        Some(
-            "<html><head><title>Kindle Reachability Probe Page</title></head>\
-             <body>81ce4465-7167-4dcb-835b-dcc9e44c112a</body></html>",
-        ),
-    ),
+    probe("/kindle-wifi/wifistub.html", Some(KINDLE)),
+    probe("/kindle-wifi/wifistub-eink.html", Some(KINDLE)),
 ];
 
 /// The answer that satisfies who asks for this path of a host that is not the device.

@@ -139,3 +139,31 @@ impl<T: Read + Write + TcpShutdown> Connection<'_, T> {
         };
     }
 }
+
+/// Bytes that have come in and are not used up.
+pub(super) struct Input<'m> {
+    pub(super) room: &'m mut [u8],
+    pub(super) filled: usize,
+}
+
+impl Input<'_> {
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.room[..self.filled]
+    }
+
+    pub(super) fn consume(&mut self, count: usize) {
+        self.room.copy_within(count..self.filled, 0);
+        self.filled -= count;
+    }
+
+    pub(super) async fn more<T: Read + Write + TcpShutdown>(
+        &mut self,
+        connection: &mut Connection<'_, T>,
+        until: Instant,
+    ) -> Result<(), Ended> {
+        self.filled += connection
+            .read(&mut self.room[self.filled..], until)
+            .await?;
+        Ok(())
+    }
+}

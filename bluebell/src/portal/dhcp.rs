@@ -1,8 +1,12 @@
 //! The address server of the access point (DHCP, RFC 2131).
 //!
 //! Guarantees: a client gets an address of the access point's network, with the portal as router,
-//! name server and captive portal (option 114, RFC 8910); it keeps the same one while it comes back;
-//! at most eight clients have one at a time, and those that stay away make room within minutes.
+//! name server and captive portal; it keeps the same one while it comes back; at most eight clients
+//! have one at a time, and those that stay away make room within minutes.
+//!
+//! Option 114 (RFC 8910) names the captive portal's API, which is `/captive.json` here. RFC 8908 asks for
+//! HTTPS, for which a device without a name of its own gets no certificate: a client that insists (as
+//! Android does) passes over it and asks its own questions, which are answered as well.
 //!
 //! This is ours although `edge-dhcp` exists: that one takes the broadcast bit from the wrong byte,
 //! refuses every packet with an option that it cannot read (a host name that is not UTF-8, padding),
@@ -18,6 +22,7 @@ use embassy_time::{Duration, Instant, Timer};
 use heapless::String;
 
 use super::datagram::{DATAGRAM, DatagramRoom};
+use super::router::API;
 use crate::log;
 use crate::log::Log;
 
@@ -134,7 +139,7 @@ struct Lease {
 /// Lends addresses of the network of 256 addresses that the portal is in.
 struct Lender {
     own: Ipv4Addr,
-    url: String<32>,
+    url: String<48>,
     /// The lease of the first address, of the second, and so on.
     leases: [Option<Lease>; LEASES],
 }
@@ -153,7 +158,7 @@ impl Lender {
     fn new(own: Ipv4Addr) -> Self {
         let mut url = String::new();
         // The longest is `http://255.255.255.255/`, 23 bytes.
-        let _ = write!(url, "http://{own}/");
+        let _ = write!(url, "http://{own}/{API}");
         Self {
             own,
             url,
@@ -277,7 +282,7 @@ impl Lender {
         buffer[at::OPTIONS..].fill(option::PAD);
         let own = self.own.octets();
         let mut length = at::OPTIONS;
-        // At most 3 + 6 x 6 + 2 + 23 bytes.
+        // At most 3 + 6 x 6 + 2 + 35 bytes.
         let mut put = |code: u8, value: &[u8]| {
             let end = length + 2 + value.len();
             buffer[length] = code;

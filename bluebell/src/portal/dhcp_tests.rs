@@ -105,7 +105,7 @@ fn a_client_gets_an_address_and_everything_it_needs() {
             "the same transaction"
         );
         assert_eq!(told.bytes[28..34], [2, 0, 0, 0, 0, 7], "the same client");
-        assert_eq!(told.bytes.len(), 300);
+        assert_eq!(told.bytes.len(), 307);
         assert_eq!(told.to, Ipv4Addr::BROADCAST);
         let expected = BTreeMap::from([
             (1, std::vec![255, 255, 255, 0]),
@@ -114,7 +114,7 @@ fn a_client_gets_an_address_and_everything_it_needs() {
             (51, 600_u32.to_be_bytes().to_vec()),
             (53, std::vec![told.kind]),
             (54, std::vec![192, 168, 4, 1]),
-            (114, b"http://192.168.4.1/".to_vec()),
+            (114, b"http://192.168.4.1/captive.json".to_vec()),
         ]);
         assert_eq!(told.options, expected);
     }

@@ -1,5 +1,7 @@
 //! Files that are served by name: read-only data, in as many forms as were packed.
 
+use crate::fingerprint::Fingerprint;
+
 /// One file of an application's `www/`, or the portal's own page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct File {
@@ -27,19 +29,7 @@ impl File {
 /// that no build step has looked at.
 #[must_use]
 pub const fn etag(bytes: &[u8]) -> [u8; 16] {
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    let mut index = 0;
-    while index < bytes.len() {
-        hash = (hash ^ bytes[index] as u64).wrapping_mul(0x0000_0100_0000_01b3);
-        index += 1;
-    }
-    let mut text = [0; 16];
-    let mut digit = 0;
-    while digit < text.len() {
-        text[digit] = b"0123456789abcdef"[(hash >> (60 - 4 * digit) & 15) as usize];
-        digit += 1;
-    }
-    text
+    Fingerprint::EMPTY.and(bytes).text()
 }
 
 /// The media type of a file, by the ending of its path; bytes without a meaning when it is unknown.
@@ -99,11 +89,5 @@ mod tests {
         ] {
             assert_eq!(content_type(path), expected, "{path}");
         }
-    }
-
-    #[test]
-    fn the_tag_is_fnv_1a() {
-        assert_eq!(&etag(b""), b"cbf29ce484222325");
-        assert_eq!(&etag(b"foobar"), b"85944171f73967e8");
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Guarantees: a fixed number of connections in fixed memory; one seat always listens, so that no
 //! slow, silent or hostile client holds up another; every request is bounded in size and time before
-//! it reaches a route; nothing is served but the routes below and the application's own files; no
+//! it reaches a route; nothing is served but the routes below and the application's files; no
 //! password ever comes back out. The portal does not know who joins networks: it tells a [`Backend`].
 //!
 //! HTTP is `httparse` for the head and ours for the rest. The server crates would not have spared it:
@@ -38,6 +38,7 @@ use crate::wifi::{Password, Sighting, Ssid, Submission};
 
 pub use datagram::serve_dhcp_and_dns;
 pub use file::{File, content_type, etag};
+pub(crate) use router::is_own_path;
 pub use seating::Seating;
 pub use server::{PortalMemory, serve};
 

@@ -38,6 +38,12 @@ impl<'m> Output<'m> {
         self.filled = 0;
     }
 
+    /// All of the room, for bytes that are sent from it at once.
+    pub(super) fn room(&mut self) -> &mut [u8] {
+        self.clear();
+        self.buffer
+    }
+
     /// Takes over as many of `bytes` as there is room for, and returns the others.
     pub(super) fn top_up<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
         let (now, later) = bytes.split_at(bytes.len().min(OUTPUT - self.filled));

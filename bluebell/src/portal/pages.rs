@@ -37,7 +37,7 @@ pub(super) const PAGE_POLICY: &str = include_str!("../../../web/built/setup.poli
 pub(super) fn status_json(submission: &Submission, out: &mut dyn Write) -> fmt::Result {
     let state = match submission.state {
         SubmissionState::Idle => "idle",
-        SubmissionState::Joining => "joining",
+        SubmissionState::Joining(_) => "joining",
         SubmissionState::Failed(_) => "failed",
         SubmissionState::Online(_) => "online",
     };
@@ -51,7 +51,7 @@ pub(super) fn status_json(submission: &Submission, out: &mut dyn Write) -> fmt::
             write!(out, ",\"reason\":\"{}\",\"ip\":null}}", reason.as_str())
         }
         SubmissionState::Online(address) => write!(out, ",\"reason\":null,\"ip\":\"{address}\"}}"),
-        SubmissionState::Idle | SubmissionState::Joining => {
+        SubmissionState::Idle | SubmissionState::Joining(_) => {
             out.write_str(",\"reason\":null,\"ip\":null}")
         }
     }

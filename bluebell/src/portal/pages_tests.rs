@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::super::output::{OUTPUT, Output};
 use super::*;
-use crate::wifi::{Auth, JoinFailure, Password, Ssid};
+use crate::wifi::{Auth, JoinFailure, JoinStep, Password, Ssid};
 
 struct Networks(RefCell<Vec<Sighting>>);
 
@@ -79,7 +79,7 @@ fn joined(bytes: &[u8]) -> Vec<u8> {
 #[test]
 fn the_longest_names_fit_in_every_page() {
     let states = [
-        SubmissionState::Joining,
+        SubmissionState::Joining(JoinStep::Joining),
         SubmissionState::Failed(JoinFailure::Refused),
         SubmissionState::Online([255, 255, 255, 255].into()),
     ];
@@ -141,7 +141,7 @@ fn the_state_of_a_submission_is_json_with_every_field() {
             ("idle", serde_json::Value::Null, None, None),
         ),
         (
-            SubmissionState::Joining,
+            SubmissionState::Joining(JoinStep::Joining),
             ssid.clone(),
             ("joining", "a \"b\" \\ 🦊".into(), None, None),
         ),

@@ -9,7 +9,7 @@ use super::Backend;
 use super::pages::nth_network;
 use super::request::Language;
 use super::text::Html;
-use crate::wifi::{Auth, JoinFailure, Submission, SubmissionState};
+use crate::wifi::{Auth, JoinFailure, JoinStep, Submission, SubmissionState};
 
 /// What the page may load and do.
 pub(super) const POLICY: &str = include_str!("../../../web/built/plain.policy");
@@ -37,6 +37,8 @@ struct Words {
     looking: &'static str,
     go_on: &'static str,
     joining: &'static str,
+    address: &'static str,
+    saving: &'static str,
     joined: &'static str,
     closes: &'static str,
 }
@@ -57,7 +59,9 @@ const ENGLISH: Words = Words {
     rescan: "Look again",
     looking: "Looking for networks …",
     go_on: "Go on",
-    joining: "joining …",
+    joining: "joining the network …",
+    address: "joined, getting an address …",
+    saving: "joined, saving it …",
     joined: "joined. The device lives at",
     closes: "now, and its access point closes. Go back to your own network.",
 };
@@ -78,10 +82,22 @@ const BOKMAL: Words = Words {
     rescan: "Søk igjen",
     looking: "Leter etter nettverk …",
     go_on: "Fortsett",
-    joining: "kobler til …",
+    joining: "kobler til nettverket …",
+    address: "koblet til, henter adresse …",
+    saving: "koblet til, lagrer …",
     joined: "koblet til. Enheten bor på",
     closes: "nå, og tilgangspunktet lukkes. Gå tilbake til ditt eget nettverk.",
 };
+
+impl Words {
+    const fn step(&self, step: JoinStep) -> &'static str {
+        match step {
+            JoinStep::Joining => self.joining,
+            JoinStep::Address => self.address,
+            JoinStep::Saving => self.saving,
+        }
+    }
+}
 
 impl Language {
     const fn words(self) -> &'static Words {
@@ -189,7 +205,7 @@ fn top(submission: &Submission, words: &Words, out: &mut dyn Write) -> fmt::Resu
          <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>{}</title>",
         words.tag, words.title
     )?;
-    if submission.state == SubmissionState::Joining {
+    if let SubmissionState::Joining(_) = submission.state {
         out.write_str("<meta http-equiv=\"refresh\" content=\"2\">")?;
     }
     out.write_str("<style>")
@@ -201,7 +217,8 @@ fn heading(submission: &Submission, language: Language, out: &mut dyn Write) -> 
     if let Some(ssid) = &submission.ssid {
         write!(out, "<p role=\"status\"><strong>{}</strong>: ", Html(ssid))?;
         match submission.state {
-            SubmissionState::Idle | SubmissionState::Joining => out.write_str(words.joining)?,
+            SubmissionState::Idle => {}
+            SubmissionState::Joining(step) => out.write_str(words.step(step))?,
             SubmissionState::Failed(reason) => out.write_str(language.reason(reason))?,
             SubmissionState::Online(ip) => write!(
                 out,

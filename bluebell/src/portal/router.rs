@@ -6,9 +6,10 @@
 use heapless::String;
 
 use super::captive::{self, Probe};
-use super::file::File;
+use super::file::{File, content_type};
 use super::form::{DecodeError, Plus, decode};
 use super::request::{Authority, Content, Head, Language, Length, Method, Refusal};
+use crate::uploads::Upload;
 
 /// The longest body that is read; longer ones get 413.
 pub(super) const BODY: usize = 1024;
@@ -20,6 +21,8 @@ const PATH: usize = 128;
 pub(super) struct Site<'s> {
     pub(super) name: &'s str,
     pub(super) files: &'s [File],
+    /// Finds a file that was put on the device.
+    pub(super) upload: &'s dyn Fn(&str) -> Option<Upload>,
 }
 
 /// Where a request leads.
@@ -31,10 +34,14 @@ pub(super) enum Route {
     Plain,
     Networks,
     Status,
+    /// The captive portal's API (RFC 8908).
+    Captive,
     Rescan,
     Connect,
     /// The application's file with this index.
     File(usize),
+    /// A file that was put on the device, and its type.
+    Upload(Upload, &'static str),
     /// The application's value of this name.
     Value(String<32>),
     /// To the portal, from another host name.
@@ -62,6 +69,8 @@ pub(super) struct Plan {
     pub(super) language: Language,
     /// How many bytes of body are to be read first, at most [`BODY`].
     pub(super) body: usize,
+    /// Where the portal's page is.
+    pub(super) page: &'static str,
     pub(super) expects_continue: bool,
     /// Whether the client has the current contents already.
     pub(super) unchanged: bool,
@@ -80,6 +89,7 @@ impl Plan {
             gzip: false,
             language: Language::English,
             body: 0,
+            page: SETUP,
             expects_continue: false,
             unchanged: false,
         }
@@ -88,6 +98,53 @@ impl Plan {
 
 const READ: &str = "GET, HEAD";
 const WRITE: &str = "POST";
+
+const HOME: &str = "/";
+const SETUP: &str = "/setup";
+
+/// What is at the paths that are the portal's own, whatever files there are, and what it takes.
+fn own(path: &str) -> Option<(Route, &'static str)> {
+    Some(match path {
+        "setup" => (Route::Page, READ),
+        "plain" => (Route::Plain, READ),
+        "networks.json" => (Route::Networks, READ),
+        "status.json" => (Route::Status, READ),
+        API => (Route::Captive, READ),
+        "rescan" => (Route::Rescan, WRITE),
+        "connect" => (Route::Connect, WRITE),
+        _ => return None,
+    })
+}
+
+/// The path of the captive portal's API, which DHCP tells.
+pub(super) const API: &str = "captive.json";
+
+/// The folder of the application's values.
+const VALUES: &str = "app/";
+
+/// Whether no file is served at this path.
+pub(crate) fn is_own_path(path: &str) -> bool {
+    path.starts_with(VALUES) || own(path).is_some()
+}
+
+impl Site<'_> {
+    /// The file at `path`, or the `index.html` of the folder at `path/`; one that was put on the device
+    /// goes before a packed one.
+    fn file(&self, path: &str) -> Option<Route> {
+        let is_folder = path.is_empty() || path.ends_with('/');
+        if let Some(upload) = (self.upload)(path) {
+            let kind = content_type(if is_folder { INDEX } else { path });
+            return Some(Route::Upload(upload, kind));
+        }
+        let is_meant = |file: &File| {
+            file.path == path || (is_folder && file.path.strip_prefix(path) == Some(INDEX))
+        };
+        self.files.iter().position(is_meant).map(Route::File)
+    }
+}
+
+/// What is served at a folder's path.
+const INDEX: &str = "index.html";
 
 /// Decides what a request gets.
 pub(super) fn route(head: &Head<'_>, site: &Site<'_>, page: &File) -> Plan {
@@ -102,6 +159,10 @@ pub(super) fn route(head: &Head<'_>, site: &Site<'_>, page: &File) -> Plan {
         gzip: head.accepts_gzip,
         language: head.language,
         body: 0,
+        page: match site.file("") {
+            None => HOME,
+            Some(_) => SETUP,
+        },
         expects_continue: head.expects_continue,
         unchanged: false,
     };
@@ -125,13 +186,21 @@ pub(super) fn route(head: &Head<'_>, site: &Site<'_>, page: &File) -> Plan {
             plan.refuse(413, "the body is too long");
         }
     }
-    let file = match plan.route {
-        Route::Page => Some(page),
-        Route::File(index) => site.files.get(index),
-        _ => None,
-    };
-    if let (Some(file), Some(known)) = (file, head.if_none_match) {
-        plan.unchanged = matches(known, file, file.is_gzip(plan.gzip));
+    if let Some(known) = head.if_none_match {
+        let file = match plan.route {
+            Route::Page => Some(page),
+            Route::File(index) => site.files.get(index),
+            _ => None,
+        };
+        let tag;
+        let current = match (&plan.route, file) {
+            (Route::Upload(upload, _), _) => {
+                tag = upload.etag();
+                Some((&tag[..], false))
+            }
+            (_, file) => file.map(|file| (file.etag.as_bytes(), file.is_gzip(plan.gzip))),
+        };
+        plan.unchanged = current.is_some_and(|(tag, gzip)| matches(known, tag, gzip));
     }
     plan
 }
@@ -174,24 +243,14 @@ fn decide(head: &Head<'_>, site: &Site<'_>, own_host: bool) -> Route {
         Err(_) => return refused(400, "the address is malformed"),
     };
     let path = path.strip_prefix('/').unwrap_or(path);
-    let (route, allowed) = match path {
-        "" => match find(site.files, "index.html") {
-            Some(index) => (Route::File(index), READ),
-            None => (Route::Page, READ),
-        },
-        "setup" => (Route::Page, READ),
-        "plain" => (Route::Plain, READ),
-        "networks.json" => (Route::Networks, READ),
-        "status.json" => (Route::Status, READ),
-        "rescan" => (Route::Rescan, WRITE),
-        "connect" => (Route::Connect, WRITE),
-        _ => match (
-            path.strip_prefix("app/").map(String::try_from),
-            find(site.files, path),
-        ) {
-            (Some(Ok(name)), _) => (Route::Value(name), READ),
-            (Some(Err(_)), _) | (None, None) => return refused(404, "there is no such page"),
-            (None, Some(index)) => (Route::File(index), READ),
+    let (route, allowed) = match (own(path), path.strip_prefix(VALUES).map(String::try_from)) {
+        (Some(own), _) => own,
+        (None, Some(Ok(name))) => (Route::Value(name), READ),
+        (None, Some(Err(_))) => return refused(404, "there is no such page"),
+        (None, None) => match site.file(path) {
+            Some(route) => (route, READ),
+            None if path.is_empty() => (Route::Page, READ),
+            None => return refused(404, "there is no such page"),
         },
     };
     if reads != (allowed == READ) || head.method == Method::Other {
@@ -206,14 +265,6 @@ fn decide(head: &Head<'_>, site: &Site<'_>, own_host: bool) -> Route {
         }
     }
     route
-}
-
-/// The file at `path`, or the `index.html` of the folder at `path/`.
-fn find(files: &[File], path: &str) -> Option<usize> {
-    files.iter().position(|file| {
-        file.path == path
-            || (path.ends_with('/') && file.path.strip_prefix(path) == Some("index.html"))
-    })
 }
 
 /// Whether the host is the device: any address, `localhost`, or its name, with any port.
@@ -244,7 +295,7 @@ fn is_same_origin(origin: &[u8], head: &Head<'_>) -> bool {
 }
 
 /// Whether `If-None-Match` names the file as it would be served (RFC 9110, 13.1.2).
-fn matches(known: &[u8], file: &File, gzip: bool) -> bool {
+fn matches(known: &[u8], etag: &[u8], gzip: bool) -> bool {
     known
         .split(|byte| *byte == b',')
         .map(<[u8]>::trim_ascii)
@@ -254,8 +305,8 @@ fn matches(known: &[u8], file: &File, gzip: bool) -> bool {
                 .strip_prefix(b"\"")
                 .and_then(|tag| tag.strip_suffix(b"\""));
             let served = |inner: &[u8]| match gzip {
-                true => inner.strip_suffix(b"-gzip") == Some(file.etag.as_bytes()),
-                false => inner == file.etag.as_bytes(),
+                true => inner.strip_suffix(b"-gzip") == Some(etag),
+                false => inner == etag,
             };
             tag == b"*" || inner.is_some_and(served)
         })

@@ -45,6 +45,7 @@ fn plan_with(files: &[File], request: &str) -> Plan {
         &Site {
             name: "Relay-1",
             files,
+            upload: &|_| None,
         },
         &PAGE,
     )
@@ -76,6 +77,8 @@ fn each_path_and_method_has_its_route() {
         ("GET /plain", "Plain"),
         ("GET /networks.json", "Networks"),
         ("GET /status.json", "Status"),
+        ("GET /captive.json", "Captive"),
+        ("POST /captive.json", "405 GET, HEAD"),
         ("GET /docs/", "File(0)"),
         ("GET /docs/index.html", "File(0)"),
         ("HEAD /css/style.css?v=2", "File(1)"),
@@ -259,7 +262,7 @@ proptest! {
     fn no_path_reaches_more_than_the_tables(path in "[ -~]{0,40}") {
         let request = format!("GET /{} HTTP/1.1\r\nHost: localhost\r\n\r\n", path.replace(' ', "+"));
         if let Scanned::Complete(head, _) = scan(request.as_bytes(), 1536) {
-            let _ = route(&head, &Site { name: "a", files: &FILES }, &PAGE);
+            let _ = route(&head, &Site { name: "a", files: &FILES, upload: &|_| None }, &PAGE);
         }
     }
 }

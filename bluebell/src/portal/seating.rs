@@ -6,6 +6,7 @@ use edge_nal::TcpBind;
 
 use super::{Backend, PortalMemory, serve};
 use crate::log::Log;
+use crate::uploads::Uploads;
 
 /// Memory that a portal can be served in; [`PortalMemory`] of any size.
 pub trait Seating: Sized {
@@ -21,6 +22,7 @@ pub trait Seating: Sized {
         &mut self,
         stack: &S,
         backend: &dyn Backend,
+        uploads: Option<&Uploads<'_>>,
         log: &Log<'_>,
     ) -> Infallible;
 }
@@ -36,8 +38,9 @@ impl<const WORKERS: usize, const HEAD: usize> Seating for PortalMemory<WORKERS, 
         &mut self,
         stack: &S,
         backend: &dyn Backend,
+        uploads: Option<&Uploads<'_>>,
         log: &Log<'_>,
     ) -> Infallible {
-        serve(stack, backend, self, log).await
+        serve(stack, backend, uploads, self, log).await
     }
 }

@@ -16,7 +16,7 @@ use zeroize::Zeroize;
 
 use super::Backend;
 use super::answer::{self, Outcome, Rest};
-use super::connection::{Connection, Ended, Seat};
+use super::connection::{Connection, Ended, Input, Seat};
 use super::limit::SubmissionLimit;
 use super::output::{OUTPUT, Output};
 use super::pages::PAGE;
@@ -26,6 +26,7 @@ use super::seats::{Phase, Verdict, verdict};
 use crate::config::MAX_TEXT;
 use crate::log;
 use crate::log::Log;
+use crate::uploads::{PIECE, Uploads};
 
 /// How long a complete head may take from the connection, or from its first byte.
 const HEAD_DUE: Duration = Duration::from_secs(5);
@@ -71,6 +72,10 @@ impl<const WORKERS: usize, const HEAD: usize> PortalMemory<WORKERS, HEAD> {
                 "a body is read into the room of the head"
             );
             assert!(
+                OUTPUT >= PIECE,
+                "a file's piece is read into the room of the answer"
+            );
+            assert!(
                 WORKERS * HEAD >= MAX_TEXT,
                 "the boot reads a configuration into the rooms of the heads"
             );
@@ -96,8 +101,9 @@ impl<const WORKERS: usize, const HEAD: usize> Default for PortalMemory<WORKERS, 
 }
 
 /// What all seats share.
-struct Desk<'d, 'l> {
+struct Desk<'d, 'l, 'u> {
     backend: &'d dyn Backend,
+    uploads: Option<&'d Uploads<'u>>,
     log: &'d Log<'l>,
     seats: &'d [Seat],
     /// A seat's phase has changed.
@@ -108,7 +114,8 @@ struct Desk<'d, 'l> {
     accept_failed: Cell<bool>,
 }
 
-/// Serves the portal at the backend's address, for as long as the future lives.
+/// Serves the portal at the backend's address, for as long as the future lives, and with it the files
+/// that were put on the device.
 ///
 /// A port that cannot be bound is logged and tried again.
 ///
@@ -117,6 +124,7 @@ struct Desk<'d, 'l> {
 pub async fn serve<S: TcpBind, const WORKERS: usize, const HEAD: usize>(
     stack: &S,
     backend: &dyn Backend,
+    uploads: Option<&Uploads<'_>>,
     memory: &mut PortalMemory<WORKERS, HEAD>,
     log: &Log<'_>,
 ) -> Infallible {
@@ -129,6 +137,7 @@ pub async fn serve<S: TcpBind, const WORKERS: usize, const HEAD: usize>(
     } = memory;
     let desk = Desk {
         backend,
+        uploads,
         log,
         seats,
         changed: Signal::new(),
@@ -172,7 +181,7 @@ async fn bind<'s, S: TcpBind>(stack: &'s S, at: SocketAddr, log: &Log<'_>) -> S:
 }
 
 /// Sees to it that a seat listens.
-async fn free_seats(desk: &Desk<'_, '_>) -> Infallible {
+async fn free_seats(desk: &Desk<'_, '_, '_>) -> Infallible {
     loop {
         let phases = desk.seats.iter().map(Seat::phase);
         match verdict(phases, Instant::now()) {
@@ -195,7 +204,7 @@ type Place<'d> = (usize, (&'d Seat, (&'d mut [u8], &'d mut [u8; OUTPUT])));
 /// One seat: takes a connection, serves it, and takes the next.
 async fn work<A: TcpAccept>(
     acceptor: &A,
-    desk: &Desk<'_, '_>,
+    desk: &Desk<'_, '_, '_>,
     place: Option<Place<'_>>,
 ) -> Infallible {
     let Some((number, (seat, (input, output)))) = place else {
@@ -222,7 +231,7 @@ async fn work<A: TcpAccept>(
 /// Waits for a connection.
 async fn listen<'a, A: TcpAccept>(
     acceptor: &'a A,
-    desk: &Desk<'_, '_>,
+    desk: &Desk<'_, '_, '_>,
     seat: &Seat,
     patience: Duration,
 ) -> Option<A::Socket<'a>> {
@@ -247,34 +256,6 @@ async fn listen<'a, A: TcpAccept>(
     }
 }
 
-/// Bytes that have come in and are not used up.
-struct Input<'m> {
-    room: &'m mut [u8],
-    filled: usize,
-}
-
-impl Input<'_> {
-    fn bytes(&self) -> &[u8] {
-        &self.room[..self.filled]
-    }
-
-    fn consume(&mut self, count: usize) {
-        self.room.copy_within(count..self.filled, 0);
-        self.filled -= count;
-    }
-
-    async fn more<T: Read + Write + TcpShutdown>(
-        &mut self,
-        connection: &mut Connection<'_, T>,
-        until: Instant,
-    ) -> Result<(), Ended> {
-        self.filled += connection
-            .read(&mut self.room[self.filled..], until)
-            .await?;
-        Ok(())
-    }
-}
-
 /// How a connection goes on.
 enum Next {
     Request,
@@ -289,7 +270,7 @@ enum Next {
 /// Answers one request after the other until the connection ends.
 async fn converse<T: Read + Write + TcpShutdown>(
     connection: &mut Connection<'_, T>,
-    desk: &Desk<'_, '_>,
+    desk: &Desk<'_, '_, '_>,
     room: &mut [u8],
     output: &mut [u8; OUTPUT],
 ) {
@@ -308,7 +289,7 @@ async fn converse<T: Read + Write + TcpShutdown>(
 /// ends.
 async fn exchange<T: Read + Write + TcpShutdown>(
     connection: &mut Connection<'_, T>,
-    desk: &Desk<'_, '_>,
+    desk: &Desk<'_, '_, '_>,
     input: &mut Input<'_>,
     first: bool,
     output: &mut [u8; OUTPUT],
@@ -344,7 +325,7 @@ async fn exchange<T: Read + Write + TcpShutdown>(
 /// A request that will never be whole has the plan to say so.
 async fn next_plan<T: Read + Write + TcpShutdown>(
     connection: &mut Connection<'_, T>,
-    desk: &Desk<'_, '_>,
+    desk: &Desk<'_, '_, '_>,
     input: &mut Input<'_>,
     first: bool,
 ) -> Result<Plan, Ended> {
@@ -370,6 +351,7 @@ async fn next_plan<T: Read + Write + TcpShutdown>(
                 let site = Site {
                     name: desk.backend.name(),
                     files: desk.backend.files(),
+                    upload: &|path| desk.uploads?.find(path),
                 };
                 let plan = router::route(&head, &site, &PAGE);
                 input.consume(length);
@@ -415,7 +397,7 @@ fn unfinished(ended: Ended, begun: bool) -> Result<Plan, Ended> {
 /// Sends the answer.
 async fn respond<T: Read + Write + TcpShutdown>(
     connection: &mut Connection<'_, T>,
-    desk: &Desk<'_, '_>,
+    desk: &Desk<'_, '_, '_>,
     plan: &Plan,
     outcome: &Outcome,
     output: &mut [u8; OUTPUT],
@@ -449,6 +431,15 @@ async fn respond<T: Read + Write + TcpShutdown>(
                 output.clear();
             }
         }
+        Rest::Upload(upload) => {
+            connection.write(output.bytes(), until).await?;
+            for piece in 0..upload.pieces() {
+                let uploads = desk.uploads.ok_or(Ended::Closed)?;
+                let bytes = uploads.read(&upload, piece, output.room()).await;
+                // Without the rest the client sees that it has not all.
+                connection.write(bytes.ok_or(Ended::Closed)?, until).await?;
+            }
+        }
         Rest::Pieces(pieces) => {
             let mut next = 0;
             let mut more = true;
@@ -476,7 +467,7 @@ async fn respond<T: Read + Write + TcpShutdown>(
 }
 
 /// Notes that a request was refused; a line in the log comes now and then.
-fn log_refused(desk: &Desk<'_, '_>, status: u16, now: Instant) {
+fn log_refused(desk: &Desk<'_, '_, '_>, status: u16, now: Instant) {
     if !matches!(status, 400 | 403 | 408 | 411 | 413 | 414 | 429 | 431) {
         return;
     }

@@ -108,6 +108,9 @@ impl Wifi {
                 device.conclude(task, &outcome, settings);
                 let due = device.policy.borrow_mut().take_due();
                 if let Some(due) = due {
+                    if due.by_person {
+                        self.show_saving();
+                    }
                     prove(&device, keep, due).await;
                 }
             }

@@ -11,7 +11,7 @@ use embassy_sync::waitqueue::MultiWakerRegistration;
 
 use super::heard::Heard;
 use super::policy::Policy;
-use super::{KeepError, Password, Place, Sighting, Ssid, Submission, SubmissionState};
+use super::{JoinStep, KeepError, Password, Place, Sighting, Ssid, Submission, SubmissionState};
 
 /// How the device stands with Wi-Fi.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -178,7 +178,7 @@ impl Wifi {
     /// else. It is stored when it has given the device an address.
     pub fn submit(&self, ssid: Ssid, password: Password) {
         self.shown.borrow_mut().submission = Submission {
-            state: SubmissionState::Joining,
+            state: SubmissionState::Joining(JoinStep::Joining),
             ssid: Some(ssid.clone()),
         };
         self.asked.borrow_mut().submission = Some((ssid, password));
@@ -195,7 +195,7 @@ impl Wifi {
     /// stored, or is [idle](SubmissionState::Idle) because its network was lost again. Cancellation safe.
     pub async fn decided(&self) -> Submission {
         self.until(|shown| {
-            let decided = shown.submission.state != SubmissionState::Joining;
+            let decided = !matches!(shown.submission.state, SubmissionState::Joining(_));
             decided.then(|| shown.submission.clone())
         })
         .await
@@ -307,6 +307,22 @@ impl Wifi {
         self.heard.borrow().place(ssid)
     }
 
+    /// Shows that what was submitted is joined and being stored.
+    pub(super) fn show_saving(&self) {
+        let state = &mut self.shown.borrow_mut().submission.state;
+        // One that was submitted a moment ago is not joined yet.
+        if self.asked.borrow().submission.is_none() && matches!(state, SubmissionState::Joining(_))
+        {
+            *state = SubmissionState::Joining(JoinStep::Saving);
+            self.changed_now();
+        }
+    }
+
+    fn changed_now(&self) {
+        self.version.set(self.version.get().wrapping_add(1));
+        self.waiting.borrow_mut().wake();
+    }
+
     /// Shows everybody how things are now.
     pub(super) fn show(&self, policy: &Policy) {
         let mut shown = self.shown.borrow_mut();
@@ -334,8 +350,7 @@ impl Wifi {
         }
         drop(shown);
         if changed {
-            self.version.set(self.version.get().wrapping_add(1));
-            self.waiting.borrow_mut().wake();
+            self.changed_now();
         }
     }
 }

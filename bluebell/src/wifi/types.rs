@@ -252,14 +252,38 @@ pub struct Submission {
     pub ssid: Option<Ssid>,
 }
 
+/// What a join waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum JoinStep {
+    /// The network, to be found and to let the device in.
+    #[default]
+    Joining,
+    /// An address on it.
+    Address,
+    /// The store, to keep it.
+    Saving,
+}
+
+impl JoinStep {
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Joining => "joining",
+            Self::Address => "address",
+            Self::Saving => "saving",
+        }
+    }
+}
+
 /// How far a submission is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SubmissionState {
     /// Nothing was asked for.
     #[default]
     Idle,
-    /// The network is being joined.
-    Joining,
+    /// The network is being joined, and this is what is waited for.
+    Joining(JoinStep),
     /// The network was not joined.
     Failed(JoinFailure),
     /// The network is joined, and the device has this address on it.

@@ -88,12 +88,12 @@ fn ordinary_clients_get_an_address_and_are_led_to_the_portal() {
         assert_eq!(word("lease"), Some("600"), "{text}");
         // RFC 8910; udhcpc shows an option that it has no name for in hexadecimal.
         let portal = word("portal").unwrap();
-        let hexadecimal: String = b"http://192.168.4.1/"
+        let hexadecimal: String = b"http://192.168.4.1/captive.json"
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect();
         assert!(
-            portal.contains("http://192.168.4.1/") || portal == hexadecimal,
+            portal.contains("http://192.168.4.1/captive.json") || portal == hexadecimal,
             "{text}"
         );
     }

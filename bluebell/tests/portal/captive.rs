@@ -1,6 +1,7 @@
 //! Every system's question whether it is online, before the device is and after.
 
-use bluebell::wifi::{JoinFailure, SubmissionState};
+use bluebell::wifi::{JoinFailure, JoinStep, SubmissionState};
+use serde_json::Value as Json;
 use toml::{Table, Value};
 
 use crate::world::*;
@@ -28,7 +29,7 @@ fn each_system_shows_its_sign_in_window_until_the_device_is_online() {
     with_portal(async |world| {
         for state in [
             SubmissionState::Idle,
-            SubmissionState::Joining,
+            SubmissionState::Joining(JoinStep::Joining),
             SubmissionState::Failed(JoinFailure::WrongPassword),
         ] {
             world.device.state(state);
@@ -45,6 +46,29 @@ fn each_system_shows_its_sign_in_window_until_the_device_is_online() {
                 assert_eq!(answer.header("Cache-Control"), Some("no-store"), "{system}");
             }
         }
+    });
+}
+
+#[test]
+fn the_api_that_dhcp_names_says_whether_the_phone_is_captive() {
+    with_portal(async |world| {
+        for (state, captive) in [
+            (SubmissionState::Idle, true),
+            (SubmissionState::Joining(JoinStep::Address), true),
+            (SubmissionState::Online([10, 0, 0, 7].into()), false),
+        ] {
+            world.device.state(state);
+            let answer = world.person().get("/captive.json").await.unwrap();
+            assert_eq!(answer.status, 200);
+            let kind = answer.header("Content-Type");
+            assert_eq!(kind, Some("application/captive+json"));
+            assert_eq!(answer.header("Cache-Control"), Some("no-store"));
+            let told: Json = serde_json::from_slice(&answer.body).unwrap();
+            let expected =
+                serde_json::json!({"captive": captive, "user-portal-url": "http://192.168.4.1/"});
+            assert_eq!(told, expected);
+        }
+        assert_eq!(world.device.online_served.get(), 0);
     });
 }
 

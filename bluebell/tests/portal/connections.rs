@@ -275,7 +275,7 @@ fn dropping_the_portal_closes_everything_and_it_can_open_again() {
                 assert!(read_all(&mut socket).await.starts_with(b"HTTP/1.1 200 "));
                 phone.connect(PORTAL).await.unwrap()
             };
-            let serving = serve(&portal, &device, &mut memory, &log);
+            let serving = serve(&portal, &device, None, &mut memory, &log);
             let Either::Second(mut open) = select(serving, visit).await;
             assert!(read_all(&mut open).await.is_empty());
             phone.connect(PORTAL).await.map(drop).unwrap_err();

@@ -1,6 +1,6 @@
 //! Each route, as its answer arrives.
 
-use bluebell::wifi::{Auth, JoinFailure, SubmissionState};
+use bluebell::wifi::{Auth, JoinFailure, JoinStep, SubmissionState};
 use embassy_time::{Duration, Timer};
 use serde_json::{Value, json};
 use sim::person::Answer;
@@ -121,6 +121,17 @@ fn the_plain_page_shows_networks_and_results_without_markup_from_outside() {
             "{text}"
         );
         assert!(!text.contains("secret") && !text.contains("<b>"));
+        for (step, words) in [
+            (JoinStep::Address, "getting an address"),
+            (JoinStep::Saving, "saving it"),
+        ] {
+            world.device.state(SubmissionState::Joining(step));
+            let text = world.person().get("/plain").await.unwrap().text();
+            assert!(
+                text.contains(words) && text.contains("http-equiv=\"refresh\""),
+                "{text}"
+            );
+        }
 
         world
             .device
@@ -161,6 +172,16 @@ fn a_submission_goes_through_and_its_state_is_told() {
         );
         let told = [(form[0].1.to_owned(), form[1].1.to_owned())];
         assert_eq!(*world.device.submitted.borrow(), told);
+        for (step, word) in [
+            (JoinStep::Joining, "joining"),
+            (JoinStep::Address, "address"),
+            (JoinStep::Saving, "saving"),
+        ] {
+            world.device.state(SubmissionState::Joining(step));
+            let answer = world.person().get("/status.json").await.unwrap();
+            assert_eq!(parsed(&answer), joining);
+            assert_eq!(answer.header("Join-Step"), Some(word));
+        }
 
         let plain = world
             .person()
@@ -172,8 +193,9 @@ fn a_submission_goes_through_and_its_state_is_told() {
         world
             .device
             .state(SubmissionState::Failed(JoinFailure::NotFound));
-        let failed = parsed(&world.person().get("/status.json").await.unwrap());
-        assert_eq!(failed["reason"], "not_found");
+        let answer = world.person().get("/status.json").await.unwrap();
+        assert_eq!(parsed(&answer)["reason"], "not_found");
+        assert_eq!(answer.header("Join-Step"), None);
 
         world
             .device

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use bluebell::log::Log;
 use bluebell::portal::{self, Backend, File, PortalMemory};
-use bluebell::wifi::{Auth, Password, Sighting, Ssid, Submission, SubmissionState};
+use bluebell::wifi::{Auth, JoinStep, Password, Sighting, Ssid, Submission, SubmissionState};
 use edge_nal::TcpConnect;
 use embassy_futures::select::{Either, select};
 use embassy_time::{Duration, Instant, with_timeout};
@@ -101,7 +101,7 @@ impl Backend for Device {
         let told = (ssid.as_str().to_owned(), password.reveal().to_owned());
         self.submitted.borrow_mut().push(told);
         *self.submission.borrow_mut() = Submission {
-            state: SubmissionState::Joining,
+            state: SubmissionState::Joining(JoinStep::Joining),
             ssid: Some(ssid),
         };
     }
@@ -165,7 +165,7 @@ pub(crate) fn with_device<T>(device: Device, test: impl AsyncFnOnce(&World) -> T
     let log = Log::new(&mut buffer);
     let mut memory: PortalMemory = PortalMemory::new();
     sim::time::run_virtual(async {
-        let serving = portal::serve(&world.portal, &world.device, &mut memory, &log);
+        let serving = portal::serve(&world.portal, &world.device, None, &mut memory, &log);
         match select(serving, test(&world)).await {
             Either::First(never) => match never {},
             Either::Second(result) => result,

@@ -1,6 +1,6 @@
 //! The access point, and the person on it.
 
-use bluebell::wifi::{JoinFailure, State, SubmissionState};
+use bluebell::wifi::{JoinFailure, JoinStep, State, SubmissionState};
 use embassy_time::{Instant, Timer};
 use sim::air::{Change, Operation, Station};
 
@@ -387,5 +387,33 @@ fn a_radio_that_restarts_with_the_access_point_does_not_lose_the_link() {
         device.wifi.link_down().await;
         device.air.switch("home", true);
         device.online(4).await;
+    });
+}
+
+#[test]
+fn a_join_tells_what_it_waits_for_until_the_network_is_stored() {
+    let world = World::with(&[("home", 6, -50)]);
+    world.run(async |device| {
+        seconds(3).await;
+        device.submit("home", GOOD);
+        let mut steps = Vec::new();
+        loop {
+            let changed = device.wifi.changed();
+            let state = device.wifi.submission().state;
+            if steps.last() != Some(&state) {
+                steps.push(state);
+            }
+            if state == SubmissionState::Online(ADDRESS) {
+                break;
+            }
+            changed.await;
+        }
+        let expected = [
+            SubmissionState::Joining(JoinStep::Joining),
+            SubmissionState::Joining(JoinStep::Address),
+            SubmissionState::Joining(JoinStep::Saving),
+            SubmissionState::Online(ADDRESS),
+        ];
+        assert_eq!(steps, expected);
     });
 }

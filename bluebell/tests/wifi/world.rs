@@ -232,13 +232,16 @@ impl Device<'_> {
 
     pub(crate) fn submit(&self, ssid: &str, password: &str) {
         self.wifi.submit(name(ssid), secret(password));
-        assert_eq!(self.wifi.submission().state, SubmissionState::Joining);
+        assert!(matches!(
+            self.wifi.submission().state,
+            SubmissionState::Joining(_)
+        ));
     }
 
     /// Waits for the end of a submission.
     pub(crate) async fn result(&self, most: u64) -> Result<Ipv4Addr, JoinFailure> {
         self.until("decided", most, |device| {
-            device.wifi.submission().state != SubmissionState::Joining
+            !matches!(device.wifi.submission().state, SubmissionState::Joining(_))
         })
         .await;
         match self.wifi.submission().state {

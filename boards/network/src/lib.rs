@@ -13,8 +13,11 @@ use embassy_net::driver::Driver;
 use embassy_net::{Config, DhcpConfig, Ipv4Cidr, Runner, Stack, StackResources, StaticConfigV4};
 use static_cell::StaticCell;
 
-/// The device's address on its own access point.
-const PORTAL: Ipv4Addr = Ipv4Addr::new(192, 168, 4, 1);
+/// The device's address on its own access point. Phones that take an answer with a private address for
+/// "no internet" open no sign-in window (`bluebell/tests/portal/captive.toml`), so this one is of the
+/// network for documentation (RFC 5737): no private one, and nobody's, so that a phone that leaves the
+/// access point meanwhile tells a password to nobody.
+const PORTAL: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 const PORTAL_PREFIX: u8 = 24;
 /// The port of the portal.
 const HTTP: u16 = 80;

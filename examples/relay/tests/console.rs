@@ -1,7 +1,8 @@
 //! The built relay, set up and looked into over its standard input and output.
 #![cfg(target_os = "linux")]
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
@@ -72,6 +73,15 @@ impl Relay {
     }
 }
 
+/// What the portal at `address` answers a plain request.
+fn get(address: &str, path: &str) -> Vec<u8> {
+    let mut stream = TcpStream::connect(address).expect("the portal listens");
+    write!(stream, "GET {path} HTTP/1.0\r\n\r\n").expect("the portal reads");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("the portal answers");
+    answer
+}
+
 impl Drop for Relay {
     fn drop(&mut self) {
         let _ = self.process.kill();
@@ -115,4 +125,51 @@ fn a_relay_is_set_up_configured_restarted_and_reset_by_its_console() {
     relay.line("factory reset: everything is forgotten");
     let networks = relay.ask("networks");
     assert!(!networks.iter().any(|line| line.starts_with("stored")));
+}
+
+#[test]
+fn a_page_is_put_on_the_running_relay_and_is_there_after_kill_9() {
+    let state = tempfile::tempdir().expect("a folder");
+    let portal = |relay: &Relay| {
+        let line = relay.line("open http://");
+        let (_, address) = line.split_once("http://").expect("an address");
+        address.trim_end_matches('/').to_owned()
+    };
+    let page = "<h1>Relay</h1>\n<p>3 × 7</p>\n";
+    // As `base64 -w 1024` writes them: 1,000 bytes of 0xff.
+    let binary = format!("{}\n{}=", "/".repeat(1024), "/".repeat(309) + "w=");
+    let put = |name: &str, lines: &str| format!("put www/{name}\n{lines}.");
+    let mut relay = Relay::start(state.path());
+    let address = portal(&relay);
+    let answer = relay.ask(&put("index.html", page));
+    assert_eq!(answer[2..], [format!("{} bytes", page.len()), "ok".into()]);
+    let answer = relay.ask(&put("a.bin base64 1000", &format!("{binary}\n")));
+    assert_eq!(answer[2..], ["768 bytes", "1000 bytes", "ok"]);
+    let answer = relay.ask(&put("a.bin base64 1001", &format!("{binary}\n")));
+    assert_eq!(
+        answer.last().map(String::as_str),
+        Some("error: 1000 bytes came, not 1001: send it again, more slowly")
+    );
+    let is_served = |address: &str| {
+        let answer = String::from_utf8(get(address, "/")).expect("text");
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        assert!(answer.ends_with(&format!("\r\n\r\n{page}")), "{answer}");
+        assert!(get(address, "/a.bin").ends_with(&[0xff; 1000]));
+        assert!(get(address, "/setup").len() > 5_000);
+    };
+    is_served(&address);
+    // Dropped is killed, in the middle of one more.
+    writeln!(relay.keyboard, "put www/a.bin base64\n{binary}").expect("the relay reads");
+    relay.line("768 bytes");
+    drop(relay);
+    let mut relay = Relay::start(state.path());
+    let address = portal(&relay);
+    is_served(&address);
+    let files = relay.ask("files");
+    assert_eq!(
+        files[1..],
+        ["put index.html 29 bytes", "put a.bin 1000 bytes", "ok"]
+    );
+    assert_eq!(relay.ask("remove www/a.bin")[1..], ["ok"]);
+    assert!(get(&address, "/a.bin").starts_with(b"HTTP/1.1 404 "));
 }

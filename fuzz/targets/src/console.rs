@@ -3,10 +3,17 @@
 
 use std::cell::RefCell;
 
-use bluebell::console::{Answer, Backend, Command, Console, ConsoleMemory, Problem, Quoted, Text};
-use embassy_futures::select::{Either, select};
+use bluebell::board::FlashLayout;
+use bluebell::console::{
+    Answer, Backend, Command, Console, ConsoleMemory, Form, Problem, Quoted, Text,
+};
+use bluebell::log::Log;
+use bluebell::storage::{Store, StoreMemory};
+use bluebell::uploads::Uploads;
+use embassy_futures::select::{Either3, select3};
 use embassy_time::{Duration, Timer};
 use embedded_io_async::Write;
+use sim::flash::{Flash, SECTOR};
 use sim::time::run_virtual;
 
 use crate::wire::{Link, Pieces};
@@ -48,6 +55,15 @@ fn written(command: &Command) -> String {
         }
         Command::Forget(ssid) => format!("forget {}", Quoted(ssid.as_str())),
         Command::FactoryReset => "factory reset yes".to_owned(),
+        Command::PutFile { name, form, length } => {
+            let form = match form {
+                Form::Text => "",
+                Form::Base64 => " base64",
+            };
+            let length = length.map(|length| format!(" {length}"));
+            format!("put www/{name}{form}{}", length.unwrap_or_default())
+        }
+        Command::Remove(name) => format!("remove www/{name}"),
         other => other.name().to_owned(),
     }
 }
@@ -75,6 +91,14 @@ fn is_answered(printed: &str) {
     assert!(!begun, "a command without an end: {printed:?}");
 }
 
+const SECTORS: usize = 8;
+
+const LAYOUT: FlashLayout = FlashLayout {
+    store: 0..(4 * SECTOR) as u32,
+    log: (4 * SECTOR) as u32..(6 * SECTOR) as u32,
+    outbox: (6 * SECTOR) as u32..(SECTORS * SECTOR) as u32,
+};
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Done {
     Command(Command),
@@ -96,7 +120,10 @@ impl Backend for Device {
             memory.iter().all(|byte| *byte == 0),
             "what was typed is still there"
         );
-        assert!(!matches!(command, Command::Help | Command::Put(_)));
+        assert!(!matches!(
+            command,
+            Command::Help | Command::Put(_) | Command::PutFile { .. }
+        ));
         answer
             .line(format_args!("{} is carried out", command.name()))
             .await;
@@ -131,11 +158,17 @@ fn transcript(typed: &[u8], pieces: Pieces) -> (Vec<u8>, Vec<Done>) {
     let console = Console::new(link.socket());
     let mut memory = ConsoleMemory::new();
     let mut input = link.socket();
-    let served = bluebell::console::serve(&mut input, &console, &mut memory, &device);
+    let mut room = StoreMemory::<3584>::new();
+    let store = Store::new(&mut room);
+    let uploads = Uploads::new(&store);
+    let mut lines = [0; 512];
+    let log = Log::new(&mut lines);
+    let served = bluebell::console::serve(&mut input, &console, &mut memory, &uploads, &device);
+    let kept = store.serve(Flash::new(SECTORS), &LAYOUT, &log);
     // Time stands still while there is anything to do.
-    match run_virtual(select(served, Timer::after(Duration::from_secs(1)))) {
-        Either::First(never) => match never {},
-        Either::Second(()) => {}
+    match run_virtual(select3(served, Timer::after(Duration::from_secs(1)), kept)) {
+        Either3::First(never) | Either3::Third(never) => match never {},
+        Either3::Second(()) => {}
     }
     (link.output.take(), device.0.take())
 }

@@ -3,7 +3,7 @@
 
 use std::net::Ipv4Addr;
 
-use bluebell::wifi::{Auth, JoinFailure, Sighting, Ssid, Submission, SubmissionState};
+use bluebell::wifi::{Auth, JoinFailure, JoinStep, Sighting, Ssid, Submission, SubmissionState};
 use serde_json::json;
 
 use crate::portal::{Device, ask, head};
@@ -20,7 +20,7 @@ const AUTHS: [Auth; 7] = [
 
 const STATES: [SubmissionState; 8] = [
     SubmissionState::Idle,
-    SubmissionState::Joining,
+    SubmissionState::Joining(JoinStep::Address),
     SubmissionState::Online(Ipv4Addr::new(10, 0, 0, 7)),
     SubmissionState::Failed(JoinFailure::NotFound),
     SubmissionState::Failed(JoinFailure::WrongPassword),
@@ -81,7 +81,7 @@ pub(crate) fn run(input: &[u8]) {
     let ssid = submission.ssid.as_ref().map(Ssid::as_str);
     let (state, reason, ip) = match submission.state {
         SubmissionState::Idle => ("idle", None, None),
-        SubmissionState::Joining => ("joining", None, None),
+        SubmissionState::Joining(_) => ("joining", None, None),
         SubmissionState::Failed(reason) => ("failed", Some(reason.as_str()), None),
         SubmissionState::Online(ip) => ("online", None, Some(ip)),
     };

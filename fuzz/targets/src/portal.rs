@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use bluebell::log::Log;
 use bluebell::portal::{self, Backend, File, PortalMemory};
-use bluebell::wifi::{Password, Sighting, Ssid, Submission, SubmissionState};
+use bluebell::wifi::{JoinStep, Password, Sighting, Ssid, Submission, SubmissionState};
 use embassy_futures::select::{Either, select};
 use embassy_time::{Duration, with_timeout};
 use sim::time::run_virtual;
@@ -42,7 +42,7 @@ impl Backend for Device {
         let told = (ssid.as_str().to_owned(), password.reveal().to_owned());
         self.submitted.borrow_mut().push(told);
         *self.submission.borrow_mut() = Submission {
-            state: SubmissionState::Joining,
+            state: SubmissionState::Joining(JoinStep::Joining),
             ssid: Some(ssid),
         };
     }
@@ -76,7 +76,10 @@ pub(crate) fn serve(device: &Device, links: &[Link]) {
             ended.expect("a connection ends within a minute");
         }
     };
-    let served = select(portal::serve(&network, device, &mut memory, &log), all);
+    let served = select(
+        portal::serve(&network, device, None, &mut memory, &log),
+        all,
+    );
     match run_virtual(served) {
         Either::First(never) => match never {},
         Either::Second(()) => {}

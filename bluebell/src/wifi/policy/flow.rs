@@ -318,7 +318,7 @@ impl Policy {
             self.interrupted = true;
         }
         self.submitted = Some(ssid.clone());
-        self.submission = SubmissionState::Joining;
+        self.submission = SubmissionState::Joining(JoinStep::Joining);
         self.asked_by_name = place.is_none();
         self.found = None;
         match place {

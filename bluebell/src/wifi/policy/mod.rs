@@ -15,7 +15,7 @@ use embassy_time::{Duration, Instant};
 use self::portal::Portal;
 use self::round::{Circumstances, Round, STRONG, Step};
 use super::known::{Known, Proof, Slots};
-use super::{JoinFailure, Place, Sighting, Ssid, State, SubmissionState};
+use super::{JoinFailure, JoinStep, Place, Sighting, Ssid, State, SubmissionState};
 use crate::backoff::Backoff;
 
 /// The longest time for associating with an access point.
@@ -309,7 +309,13 @@ impl Policy {
     }
 
     pub(super) fn submission(&self) -> (Option<&Ssid>, SubmissionState) {
-        (self.submitted.as_ref(), self.submission)
+        let state = match (self.submission, self.phase) {
+            (SubmissionState::Joining(_), Phase::Address { .. }) => {
+                SubmissionState::Joining(JoinStep::Address)
+            }
+            (state, _) => state,
+        };
+        (self.submitted.as_ref(), state)
     }
 
     pub(super) fn state(&self) -> State {
@@ -436,7 +442,7 @@ impl Policy {
     }
 
     fn open_portal(&mut self) {
-        if !self.portal.is_wanted() && self.submission != SubmissionState::Joining {
+        if !self.portal.is_wanted() && !matches!(self.submission, SubmissionState::Joining(_)) {
             self.submission = SubmissionState::Idle;
             self.submitted = None;
         }

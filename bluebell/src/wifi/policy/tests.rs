@@ -165,15 +165,15 @@ fn a_submission_goes_before_whatever_is_going_on() {
         let turn = policy.turn();
         play(&mut policy, &[(2500, submitted, task)]);
         assert_ne!(policy.turn(), turn);
-        assert_eq!(policy.submission(), (Some(&home), SubmissionState::Joining));
-        assert_eq!(policy.address(), None);
-        play(
-            &mut policy,
-            &[
-                (2800, Event::Joined(Ok(())), Task::Address),
-                (2900, Event::Address(ADDRESS), Task::Watch),
-            ],
+        assert_eq!(
+            policy.submission(),
+            (Some(&home), SubmissionState::Joining(JoinStep::Joining))
         );
+        assert_eq!(policy.address(), None);
+        play(&mut policy, &[(2800, Event::Joined(Ok(())), Task::Address)]);
+        let waits_for_an_address = SubmissionState::Joining(JoinStep::Address);
+        assert_eq!(policy.submission().1, waits_for_an_address);
+        play(&mut policy, &[(2900, Event::Address(ADDRESS), Task::Watch)]);
         let due = policy.take_due().unwrap();
         assert!(due.by_person && due.proof.save && due.proof.slot == 1);
     }

@@ -43,16 +43,16 @@ fn a_phone_on_the_access_point_gets_an_address_and_is_led_to_the_portal() {
             .args(["-i", Wire::NAME, "-f", "-n", "-q", "-t", "20", "-s"])
             .arg(on_lease),
     );
-    assert!(offered.contains("address=192.168.4."), "{offered}");
+    assert!(offered.contains("address=192.0.2."), "{offered}");
     assert!(
-        offered.contains("router=192.168.4.1 dns=192.168.4.1"),
+        offered.contains("router=192.0.2.1 dns=192.0.2.1"),
         "{offered}"
     );
 
     for name in ["captive.apple.com", "connectivitycheck.gstatic.com"] {
         let mut resolver = phone(&machine, "dig");
-        let answer = said(resolver.args(["+short", "@192.168.4.1", name, "A"]));
-        assert_eq!(answer.trim(), "192.168.4.1");
+        let answer = said(resolver.args(["+short", "@192.0.2.1", name, "A"]));
+        assert_eq!(answer.trim(), "192.0.2.1");
         let mut browser = phone(&machine, "curl");
         let answer = said(browser.args([
             "--silent",
@@ -63,13 +63,13 @@ fn a_phone_on_the_access_point_gets_an_address_and_is_led_to_the_portal() {
             "--write-out",
             "%{http_code} %{redirect_url}",
             "--connect-to",
-            "::192.168.4.1:",
+            "::192.0.2.1:",
             &format!("http://{name}/generate_204"),
         ]));
-        assert!(answer.starts_with("302 http://192.168.4.1"), "{answer}");
+        assert!(answer.starts_with("302 http://192.0.2.1"), "{answer}");
     }
     let mut browser = phone(&machine, "curl");
-    let page = said(browser.args(["--silent", "--max-time", "20", "http://192.168.4.1/plain"]));
+    let page = said(browser.args(["--silent", "--max-time", "20", "http://192.0.2.1/plain"]));
     assert!(page.contains("<html"), "{page}");
 }
 

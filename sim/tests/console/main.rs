@@ -1,5 +1,7 @@
 //! The console of a whole device, in virtual time.
 
+mod files;
+
 use std::cell::Cell;
 use std::convert::Infallible;
 
@@ -325,9 +327,13 @@ fn boot(image: &[u8], mut told: impl AsyncFnMut(&SimDevice<'_>)) -> Vec<u8> {
     })
 }
 
-/// Cuts the power in many operations of the flash after `typed` was typed, and tells for each what the
-/// next boot shows of itself.
-fn cut_everywhere(image: &[u8], typed: &str) -> Vec<String> {
+/// Cuts the power in many operations of the flash after `typed` was typed, and tells for each what
+/// `look` sees in the next boot.
+fn cut_everywhere(
+    image: &[u8],
+    typed: &str,
+    look: impl AsyncFn(&SimDevice<'_>) -> String,
+) -> Vec<String> {
     let mut shown = Vec::new();
     let mut operations = 0;
     loop {
@@ -340,20 +346,25 @@ fn cut_everywhere(image: &[u8], typed: &str) -> Vec<String> {
             device.flash.revive();
         });
         boot(&left, async |device| {
-            let mut answer = device.ask("config").await;
-            answer += &device.ask("networks").await;
-            let told: Vec<&str> = answer
-                .lines()
-                .filter(|line| line.starts_with("name") || line.starts_with("stored"))
-                .collect();
-            shown.push(told.join(", "));
-            assert!(!answer.contains("waits for a restart"), "{answer}");
+            shown.push(look(device).await);
         });
         if complete.get() {
             return shown;
         }
         operations += 1 + operations / 16;
     }
+}
+
+/// What a device says of its name and its networks.
+async fn configured(device: &SimDevice<'_>) -> String {
+    let mut answer = device.ask("config").await;
+    answer += &device.ask("networks").await;
+    assert!(!answer.contains("waits for a restart"), "{answer}");
+    let told: Vec<&str> = answer
+        .lines()
+        .filter(|line| line.starts_with("name") || line.starts_with("stored"))
+        .collect();
+    told.join(", ")
 }
 
 /// What was shown must change once, from one to the other.
@@ -368,7 +379,7 @@ fn a_power_cut_leaves_the_old_configuration_or_the_new_one() {
     let image = boot(&[], async |_| {});
     let typed =
         "put config\r[device]\rname = \"desk\"\r[mqtt]\rpassword = \"hunter22\"\r.\rrestart\r";
-    let shown = cut_everywhere(&image, typed);
+    let shown = cut_everywhere(&image, typed, configured);
     assert_old_then_new(&shown, "name = \"lamp\"", "name = \"desk\"");
 }
 
@@ -381,7 +392,7 @@ fn a_power_cut_leaves_all_or_nothing_of_a_factory_reset() {
             .await;
         boots(device, 2).await;
     });
-    let shown = cut_everywhere(&image, "factory reset yes\r");
+    let shown = cut_everywhere(&image, "factory reset yes\r", configured);
     assert_old_then_new(
         &shown,
         "name = \"desk\", stored \"Home\" proven",
