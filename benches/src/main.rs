@@ -83,6 +83,10 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
     while let Some(argument) = rest.next() {
         match argument.as_str() {
             "--quick" => (plan.quick, plan.rounds) = (true, 2),
+            "--rounds" => {
+                let number = rest.next().and_then(|text| text.parse().ok());
+                plan.rounds = number.filter(|rounds| *rounds > 0).ok_or("--rounds N")?;
+            }
             "--inside" => plan.inside = rest.next().ok_or("--inside FILE")?.into(),
             "--write" => file = Some(PathBuf::from(rest.next().ok_or("--write FILE")?)),
             name => only.push(name.to_owned()),

@@ -42,8 +42,7 @@ impl Board for FleetBoard {
     type Flash = SparseFlash;
     type Station = Station;
     type Portal = Portal;
-    // Every device has a network, so that no portal ever opens.
-    type PortalMemory = PortalMemory<2, 1024>;
+    type PortalMemory = PortalMemory;
     type Console = Nowhere;
     type Commands = Nowhere;
 }
