@@ -35,8 +35,13 @@ pub(crate) fn run(input: &[u8]) {
             if mode & 1 == 0 {
                 let mut model = Model::default();
                 for step in rest.chunks_exact(6).take(16) {
-                    if step[0] > 0 {
-                        Timer::after(Duration::from_secs(u64::from(step[0]) * 4)).await;
+                    let seconds = match step[0] {
+                        // About when a lease ends.
+                        close @ 0xF0.. => LEASE - 7 + u64::from(close - 0xF0),
+                        some => u64::from(some) * 4,
+                    };
+                    if seconds > 0 {
+                        Timer::after(Duration::from_secs(seconds)).await;
                     }
                     let packet = Asked::new(step);
                     let answers = network.ask(packet.bytes()).await;
