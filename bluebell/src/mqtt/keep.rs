@@ -56,13 +56,19 @@ pub(super) struct Progress {
     /// The outbox on flash has refused a message and nothing has left since.
     pub(super) full: bool,
     refused: u32,
+    /// Messages on flash that this device can never send, since somebody asked.
+    unfit: u32,
 }
 
 /// What is to be done between memory and flash.
 enum Chore {
     Settle(Sequence, Place),
     Load,
-    Tell { expired: u32, refused: u32 },
+    Tell {
+        expired: u32,
+        refused: u32,
+        unfit: u32,
+    },
 }
 
 /// A message that is to be on flash.
@@ -84,6 +90,7 @@ impl Progress {
             needed: 0,
             full: false,
             refused: 0,
+            unfit: 0,
         }
     }
 }
@@ -153,7 +160,10 @@ impl Shared<'_> {
         let fits = self.outbox.fits(waiting.name.len() + waiting.body.len());
         let useless = match (known, fits) {
             // From a device with more memory, or not to be understood.
-            (None, _) | (_, None) => Some(place),
+            (None, _) | (_, None) => {
+                self.progress.unfit += 1;
+                Some(place)
+            }
             (Some((mark, _)), _) if mark.has_expired(moment) => {
                 self.outbox.note_expired();
                 Some(place)
@@ -192,8 +202,13 @@ impl Shared<'_> {
             true => 0,
             false => core::mem::take(&mut progress.refused),
         };
+        let unfit = core::mem::take(&mut progress.unfit);
         let expired = self.outbox.take_expired();
-        (refused + expired > 0).then_some(Chore::Tell { expired, refused })
+        (refused > 0 || expired > 0 || unfit > 0).then_some(Chore::Tell {
+            expired,
+            refused,
+            unfit,
+        })
     }
 }
 
@@ -386,8 +401,15 @@ impl<'m> Mqtt<'m> {
                     settled
                 }
                 (Chore::Load, Some(keep)) => self.load(keep.store).await.is_ok(),
-                (Chore::Tell { expired, refused }, _) => {
-                    tell(report, expired, refused);
+                (
+                    Chore::Tell {
+                        expired,
+                        refused,
+                        unfit,
+                    },
+                    _,
+                ) => {
+                    tell(report, expired, refused, unfit);
                     true
                 }
                 (Chore::Settle(..) | Chore::Load, None) => false,
@@ -418,11 +440,17 @@ impl<'m> Mqtt<'m> {
     }
 }
 
-fn tell(report: Report<'_>, expired: u32, refused: u32) {
+fn tell(report: Report<'_>, expired: u32, refused: u32, unfit: u32) {
     if expired > 0 {
         report(
             Level::Info,
             format_args!("{expired} messages had expired before they could be sent: dropped"),
+        );
+    }
+    if unfit > 0 {
+        report(
+            Level::Error,
+            format_args!("{unfit} kept messages do not fit MqttMemory any more: dropped"),
         );
     }
     if refused > 0 {

@@ -99,7 +99,7 @@ impl Delivery {
 
     /// The same, but kept in memory alone, where there is room for a few messages: it is lost in a power cut.
     /// For what comes often and may be missing: it wears the flash out by nothing, and publishing it waits
-    /// for nobody.
+    /// for nobody. It may overtake what waits on flash.
     #[must_use]
     pub const fn in_memory(self) -> Self {
         Self {
