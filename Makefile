@@ -7,7 +7,7 @@ BROKER ?= 127.0.0.1:1883
 
 export APP CHIP CONFIG PROVISION PORT ORIGINAL TARGET TIME
 
-.PHONY: run web test fuzz bench fleet qemu counts build flash erase monitor clean
+.PHONY: run web test fuzz soak bench fleet qemu counts build flash erase monitor clean
 
 run: ## build APP for this machine and boot it
 	cargo run --release --package $(APP) -- $(ARGS)
@@ -23,6 +23,9 @@ bench: ## what it costs, beside others, into benches/RESULTS.md [ORIGINAL=path o
 
 fleet: ## DEVICES=n devices in one process at BROKER=host:port, until Ctrl-C
 	cargo run --release --quiet --package bluebell-benches --bin fleet -- $(DEVICES) $(BROKER)
+
+soak: ## device-years of everything that can go wrong, at random [SOAK_SEEDS=0..40] [SOAK_HOURS=720]
+	SOAK_SEEDS=$${SOAK_SEEDS:-0..40} SOAK_HOURS=$${SOAK_HOURS:-720} cargo test --release --package bluebell-sim --test soak
 
 qemu: ## build APP for the emulated machine and boot it; Ctrl-A X ends it [CONFIG=file.toml]
 	bash boards/qemu/make run

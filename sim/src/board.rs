@@ -104,7 +104,9 @@ impl World {
             keyboard: Rc::default(),
             shown: RefCell::default(),
             random: RefCell::new(SmallRng::seed_from_u64(self.seed ^ u64::from(number))),
+            restarts: Cell::new(0),
             cut: Signal::new(),
+            own_network,
         }
     }
 
@@ -155,12 +157,28 @@ pub struct SimDevice<'w> {
     keyboard: Rc<Keyboard>,
     shown: RefCell<Shown>,
     random: RefCell<SmallRng>,
+    restarts: Cell<u32>,
     cut: Signal<NoopRawMutex, ()>,
+    own_network: Network,
 }
 
 impl SimDevice<'_> {
-    /// Switches the device on and runs `app` on it until the power is cut.
+    /// Switches the device on and runs a test's application on it until the power is cut.
     pub async fn run<F>(&self, config: &'static str, app: F)
+    where
+        F: AsyncFn(Device<'_, SimBoard>) -> Infallible,
+    {
+        let description = App {
+            name: "test",
+            config,
+            source: SOURCE,
+            files: FILES,
+        };
+        self.run_app(description, app).await;
+    }
+
+    /// Switches the device on and runs `app` on it until the power is cut.
+    pub async fn run_app<F>(&self, description: App, app: F)
     where
         F: AsyncFn(Device<'_, SimBoard>) -> Infallible,
     {
@@ -190,12 +208,6 @@ impl SimDevice<'_> {
             commands: SimKeyboard(Rc::clone(&self.keyboard)),
             system: self,
         };
-        let description = App {
-            name: "test",
-            config,
-            source: SOURCE,
-            files: FILES,
-        };
         let mut memory = Box::new(Memory::new());
         let device = Device::new(hardware, description, &mut memory);
         select(self.cut.wait(), app(device)).await;
@@ -207,6 +219,30 @@ impl SimDevice<'_> {
     /// Cuts the power: [`SimDevice::run`] returns.
     pub fn cut_power(&self) {
         self.cut.signal(());
+    }
+
+    /// How often the device has started again by itself.
+    #[must_use]
+    pub fn restarts(&self) -> u32 {
+        self.restarts.get()
+    }
+
+    /// The network of its access point.
+    #[must_use]
+    pub fn own_network(&self) -> &Network {
+        &self.own_network
+    }
+
+    /// The phone on it.
+    #[must_use]
+    pub fn phone(&self) -> &Host {
+        &self.phone
+    }
+
+    /// Its own place on it.
+    #[must_use]
+    pub fn portal(&self) -> &Host {
+        &self.portal
     }
 
     /// Where store, log and outbox lie.
@@ -321,6 +357,7 @@ impl System for SimDevice<'_> {
     }
 
     fn restart(&self) {
+        self.restarts.set(self.restarts.get() + 1);
         self.cut_power();
     }
 

@@ -8,6 +8,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use embassy_futures::yield_now;
+use embassy_time::Duration;
 use embedded_storage_async::nor_flash::{
     ErrorType, MultiwriteNorFlash, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash,
 };
@@ -28,6 +29,30 @@ struct Chip {
     trace: Option<Vec<Operation>>,
     cut: Option<Cut>,
     dead: bool,
+    timing: Timing,
+}
+
+/// How long the chip keeps the processor busy, which runs its program from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// Programming one word.
+    pub word: Duration,
+    /// Erasing one sector.
+    pub erase: Duration,
+}
+
+impl Timing {
+    /// No time at all.
+    pub const NONE: Self = Self {
+        word: Duration::from_ticks(0),
+        erase: Duration::from_ticks(0),
+    };
+    /// The typical figures of the flash on an ESP board: 0.7 ms for a page of 256 bytes, 45 ms for a
+    /// sector.
+    pub const TYPICAL: Self = Self {
+        word: Duration::from_micros(11),
+        erase: Duration::from_millis(45),
+    };
 }
 
 /// What the chip has done so far.
@@ -106,6 +131,7 @@ impl Flash {
             trace: None,
             cut: None,
             dead: false,
+            timing: Timing::NONE,
         })))
     }
 
@@ -192,6 +218,20 @@ impl Flash {
         });
     }
 
+    /// Sets how long writing and erasing take: no time unless set.
+    pub fn set_timing(&self, timing: Timing) {
+        self.0.borrow_mut().timing = timing;
+    }
+
+    /// Turns one bit over, as age or a weak cell does.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such byte.
+    pub fn flip(&self, byte: usize, bit: u8) {
+        self.0.borrow_mut().image[byte] ^= 1 << (bit & 7);
+    }
+
     /// Puts the power on again, and takes back a cut that has not happened yet.
     pub fn revive(&self) {
         let mut chip = self.0.borrow_mut();
@@ -257,6 +297,8 @@ impl Chip {
             }
         }
         self.counts.bytes_programmed += (done * WORD) as u64;
+        // No write is longer than a chip.
+        crate::time::busy(self.timing.word * u32::try_from(done).unwrap_or(u32::MAX));
         self.result()
     }
 
@@ -270,6 +312,7 @@ impl Chip {
         }
         self.counts.sectors_erased += 1;
         self.sector_erases[offset / SECTOR] += 1;
+        crate::time::busy(self.timing.erase);
         self.result()
     }
 }
@@ -359,6 +402,27 @@ mod tests {
         assert_eq!(block_on(flash.erase(0, 4096)), Err(PowerIsOff));
         let expected = [[0xFF; 4], [0xFF; 4], [0xFF; 4], [0x5A; 4], [0; 4]].concat();
         assert_eq!(flash.image()[..20], expected);
+    }
+
+    #[test]
+    fn a_bit_that_flips_is_read_flipped() {
+        let flash = Flash::new(1);
+        flash.flip(17, 3);
+        assert_eq!(flash.image()[16..18], [0xFF, 0xF7]);
+        flash.flip(17, 3);
+        assert!(flash.image().iter().all(|&byte| byte == 0xFF));
+    }
+
+    #[test]
+    fn an_erasure_takes_its_time_and_lets_others_go_on_between_two_sectors() {
+        let mut flash = Flash::new(3);
+        flash.set_timing(Timing::TYPICAL);
+        let passed = crate::time::run_virtual(async {
+            flash.erase(0, 3 * 4096).await.unwrap();
+            embassy_time::Instant::now()
+        });
+        assert_eq!(passed.as_millis(), 135);
+        assert!(crate::time::longest_wait() <= Timing::TYPICAL.erase);
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub mod ntp;
 pub mod person;
 pub mod random;
 pub mod reactor;
+pub mod scenario;
 pub mod tasks;
 pub mod time;
 pub mod tm1637;

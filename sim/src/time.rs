@@ -2,7 +2,9 @@
 //!
 //! Guarantees: each thread has its own clock, so tests run side by side; virtual time stands still
 //! while any future can make progress and then jumps to the next deadline, so that a run is
-//! repeatable whatever the machine is doing. This is the `embassy-time` driver of the process.
+//! repeatable whatever the machine is doing. Work that keeps a chip's processor busy is told by
+//! [`busy`]; how long that has kept all others waiting, [`longest_wait`] knows. This is the
+//! `embassy-time` driver of the process.
 
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
@@ -29,6 +31,8 @@ enum Source {
 /// all of its timers again, and those that are still pending come back here.
 struct ThreadClock {
     source: Source,
+    /// The longest that one poll of everything has taken in virtual time.
+    longest_wait: u64,
     alarms: HashMap<WakerKey, (u64, Waker)>,
     order: BTreeSet<(u64, WakerKey)>,
 }
@@ -36,6 +40,7 @@ struct ThreadClock {
 impl ThreadClock {
     fn restart(&mut self, source: Source) {
         self.source = source;
+        self.longest_wait = 0;
         self.alarms.clear();
         self.order.clear();
     }
@@ -85,6 +90,7 @@ impl ThreadClock {
 thread_local! {
     static CLOCK: RefCell<ThreadClock> = RefCell::new(ThreadClock {
         source: Source::Real { start: HostInstant::now() },
+        longest_wait: 0,
         alarms: HashMap::new(),
         order: BTreeSet::new(),
     });
@@ -112,13 +118,32 @@ impl Wake for Flag {
     }
 }
 
+/// Lets virtual time pass within a poll, as an operation does that keeps the processor to itself:
+/// nobody else gets on meanwhile. Nothing in the machine's own time.
+pub fn busy(time: embassy_time::Duration) {
+    CLOCK.with_borrow_mut(|clock| {
+        if let Source::Virtual { now } = &mut clock.source {
+            *now = now.saturating_add(time.as_ticks());
+        }
+    });
+}
+
+/// The longest that everything else had to wait for one poll since [`run_virtual`] began.
+pub fn longest_wait() -> embassy_time::Duration {
+    embassy_time::Duration::from_ticks(CLOCK.with_borrow(|clock| clock.longest_wait))
+}
+
+/// So many polls without time passing are no progress: something wakes itself for ever.
+const MOST_POLLS: u32 = 1_000_000;
+
 /// Runs `future` in virtual time on this thread, which starts at zero.
 ///
 /// Time moves only when nothing can make progress, and then straight to the next deadline.
 ///
 /// # Panics
 ///
-/// When the future can make no progress and waits for no deadline: it would hang for ever.
+/// When the future can make no progress and waits for no deadline, or wakes itself again and again
+/// while no time passes: it would hang for ever.
 pub fn run_virtual<F: Future>(future: F) -> F::Output {
     CLOCK.with_borrow_mut(|clock| clock.restart(Source::Virtual { now: 0 }));
     let flag = Arc::new(Flag(AtomicBool::new(true)));
@@ -126,10 +151,23 @@ pub fn run_virtual<F: Future>(future: F) -> F::Output {
     let mut context = Context::from_waker(&waker);
     let mut future = pin!(future);
     loop {
+        let mut polls = 0;
         while flag.0.swap(false, Ordering::AcqRel) {
-            if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
+            let before = CLOCK.with_borrow(ThreadClock::now);
+            let polled = future.as_mut().poll(&mut context);
+            let passed = CLOCK.with_borrow_mut(|clock| {
+                let passed = clock.now() - before;
+                clock.longest_wait = clock.longest_wait.max(passed);
+                passed
+            });
+            if let Poll::Ready(output) = polled {
                 return output;
             }
+            polls = if passed > 0 { 0 } else { polls + 1 };
+            assert!(
+                polls < MOST_POLLS,
+                "the future wakes itself again and again at {before} us"
+            );
         }
         let due = CLOCK.with_borrow_mut(|clock| {
             let next = clock.next();
@@ -213,6 +251,33 @@ mod tests {
             )
         });
         assert!(earlier_first);
+    }
+
+    #[test]
+    fn work_that_keeps_the_processor_busy_makes_others_late_and_is_measured() {
+        let late = super::run_virtual(async {
+            let busy = async {
+                Timer::after(Duration::from_millis(995)).await;
+                super::busy(Duration::from_millis(45));
+            };
+            let other = async {
+                Timer::after(Duration::from_secs(1)).await;
+                Instant::now().as_millis()
+            };
+            join(busy, other).await.1
+        });
+        assert_eq!(late, 1_040);
+        assert_eq!(super::longest_wait(), Duration::from_millis(45));
+    }
+
+    #[test]
+    #[should_panic(expected = "wakes itself again and again")]
+    fn a_future_that_spins_is_reported() {
+        super::run_virtual(async {
+            loop {
+                embassy_futures::yield_now().await;
+            }
+        })
     }
 
     #[test]

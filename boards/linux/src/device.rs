@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::process::ExitCode;
 
-use bluebell::board::{Status, System};
+use bluebell::board::{Board as BoardTypes, Status, System};
 use bluebell::device::{self, Device, Memory, NEW_CONFIG, WIFI_JSON};
 use bluebell::storage::{self, Key};
 use bluebell::{mqtt, wifi};
@@ -13,11 +13,29 @@ use crate::console::Console;
 use crate::flash::FileFlash;
 use crate::status::{AccessPointStatus, MqttState, Observer, WifiState, WifiStatus};
 
-/// Runs an application as the whole of its `main`; it is called anew at each boot.
-pub fn run_application<F>(app: device::App, version: &'static str, application: F) -> ExitCode
+/// An application, as [`main!`](crate::main) makes it of a closure: for whatever a device is made of, as
+/// long as it has this board's pins.
+pub trait Application {
+    /// What its build knows of it.
+    const APP: device::App;
+
+    /// Puts a device together and runs it.
+    fn run<B: BoardTypes>(board: Board, device: Device<'_, B>) -> impl Future<Output = Infallible>;
+}
+
+/// Calls an application's closure.
+#[doc(hidden)]
+pub async fn call<'b, B, F>(board: Board, device: Device<'b, B>, application: F) -> Infallible
 where
-    F: AsyncFn(Board, Device<'_, LinuxBoard>) -> Infallible,
+    B: BoardTypes,
+    F: AsyncFn(Board, Device<'b, B>) -> Infallible,
 {
+    application(board, device).await
+}
+
+/// Runs an application as the whole of its `main`; it is called anew at each boot.
+pub fn run_application<A: Application>(version: &'static str) -> ExitCode {
+    let app = A::APP;
     let name = app.name;
     run(
         App { name, version },
@@ -48,7 +66,7 @@ where
             };
             hardware.system = &observed;
             let mut memory = Box::new(Memory::new());
-            match application(board, Device::new(hardware, app, &mut memory)).await {}
+            match A::run(board, Device::<LinuxBoard>::new(hardware, app, &mut memory)).await {}
         },
     )
 }

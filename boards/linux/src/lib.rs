@@ -26,6 +26,7 @@ pub mod pins;
 pub mod portal;
 mod power;
 pub mod radio;
+pub mod scenario;
 pub mod socket;
 mod start;
 pub mod state;
@@ -34,7 +35,9 @@ pub mod status;
 pub mod time_server;
 
 pub use self::board::{App, Board, Boot, LinuxBoard, run};
-pub use self::device::run_application;
+#[doc(hidden)]
+pub use self::device::call;
+pub use self::device::{Application, run_application};
 pub use self::status::{AccessPointStatus, MqttState, Observer, Status, WifiState, WifiStatus};
 
 #[doc(hidden)]
@@ -48,14 +51,45 @@ pub use bluebell_pack::www;
 #[macro_export]
 macro_rules! main {
     ($application:expr) => {
-        fn main() -> ::std::process::ExitCode {
-            let app = $crate::bluebell::device::App {
+        /// The application.
+        pub(crate) struct Application;
+
+        impl $crate::Application for Application {
+            const APP: $crate::bluebell::device::App = $crate::bluebell::device::App {
                 name: env!("CARGO_PKG_NAME"),
                 config: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/config.toml")),
                 source: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/main.rs")),
                 files: $crate::www!($crate::bluebell),
             };
-            $crate::run_application(app, env!("CARGO_PKG_VERSION"), $application)
+
+            async fn run<B: $crate::bluebell::board::Board>(
+                board: $crate::Board,
+                device: $crate::bluebell::device::Device<'_, B>,
+            ) -> ::core::convert::Infallible {
+                $crate::call(board, device, $application).await
+            }
+        }
+
+        pub(crate) fn main() -> ::std::process::ExitCode {
+            $crate::run_application::<Application>(env!("CARGO_PKG_VERSION"))
+        }
+    };
+}
+
+/// The `main` of a test that tells an application's scenarios, those in `scenarios/` beside its
+/// `Cargo.toml`. `$application` is the module that its `main.rs` is included as; see
+/// `docs/scenarios.md`.
+#[macro_export]
+macro_rules! scenarios {
+    ($application:ident) => {
+        fn main() -> ::std::process::ExitCode {
+            // The application's own `main` is for its program.
+            let _: fn() -> ::std::process::ExitCode = $application::main;
+            $crate::scenario::main::<$application::Application>(
+                concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios"),
+                env!("CARGO_PKG_NAME"),
+                env!("CARGO_CRATE_NAME"),
+            )
         }
     };
 }

@@ -26,6 +26,8 @@ pub(super) struct Engine {
     pub(super) sessions: BTreeMap<String, Session>,
     pub(super) retained: BTreeMap<String, Message>,
     pub(super) messages: VecDeque<Message>,
+    /// How many messages there have been.
+    pub(super) routed: usize,
     pub(super) visits: VecDeque<Visit>,
     pub(super) faults: Vec<String>,
     next_link: LinkId,
@@ -39,6 +41,7 @@ impl Engine {
             sessions: BTreeMap::new(),
             retained: BTreeMap::new(),
             messages: VecDeque::new(),
+            routed: 0,
             visits: VecDeque::new(),
             faults: Vec::new(),
             next_link: 0,

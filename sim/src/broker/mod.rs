@@ -170,6 +170,16 @@ impl Broker {
         self.shared.delay.set(delay);
     }
 
+    /// Whether it serves everybody at once: it runs, lets everybody in and takes no time for it.
+    pub fn is_well(&self) -> bool {
+        let shared = &self.shared;
+        let settings = &shared.engine.borrow().settings;
+        shared.mode.get() == Mode::Running
+            && shared.delay.get().as_ticks() == 0
+            && !settings.refuse
+            && settings.login.is_none()
+    }
+
     /// Publishes a message of the test's own.
     pub fn publish(&self, topic: &str, payload: &[u8], qos: Qos, retain: bool) {
         let now = Instant::now();
@@ -197,6 +207,25 @@ impl Broker {
             .iter()
             .cloned()
             .collect()
+    }
+
+    /// How many messages it has seen so far.
+    pub fn count(&self) -> usize {
+        self.shared.engine.borrow().routed
+    }
+
+    /// Shows the messages after the first so many, as far as they are remembered. `visit` must not ask
+    /// the broker for anything.
+    pub fn visit_after(&self, count: usize, visit: impl FnMut(&Message)) {
+        let engine = self.shared.engine.borrow();
+        let forgotten = engine.routed - engine.messages.len();
+        let from = count.saturating_sub(forgotten);
+        engine.messages.iter().skip(from).for_each(visit);
+    }
+
+    /// Whether a topic belongs to a filter.
+    pub fn matches(filter: &str, topic: &str) -> bool {
+        topics::matches(filter, topic)
     }
 
     /// The messages on the topics of a filter.

@@ -58,6 +58,7 @@ impl Engine {
             }
         }
         remember(&mut self.messages, message);
+        self.routed += 1;
         for id in busy {
             self.pump(now, id);
         }

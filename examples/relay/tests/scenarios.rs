@@ -1,0 +1,4 @@
+//! The relay's scenarios.
+#[path = "../src/main.rs"]
+mod application;
+board::scenarios!(application);
