@@ -174,7 +174,7 @@ impl Told {
             assert_eq!(options[&1], [255, 255, 255, 0]);
             assert_eq!(options[&3], PORTAL.octets());
             assert_eq!(options[&6], PORTAL.octets());
-            assert_eq!(options[&114], b"http://192.168.4.1/");
+            assert_eq!(options[&114], b"http://192.168.4.1/captive.json");
             let lease = (LEASE as u32).to_be_bytes();
             assert_eq!(options.get(&51).copied(), address.map(|_| &lease[..]));
         }

@@ -71,6 +71,7 @@ pub(crate) fn run(input: &[u8]) {
         "plain",
         "networks.json",
         "status.json",
+        "captive.json",
         "app/temperature",
     ];
     let named = |file: &&File| {
