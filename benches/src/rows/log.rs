@@ -29,6 +29,9 @@ pub(crate) fn measure(plan: &Plan) -> Result<Section, Failure> {
     let (mut cpu, mut written) = (Samples::default(), None);
     for _ in 0..plan.rounds {
         let taken = run(lines);
+        if taken.programmed < taken.bytes {
+            return Err("the lines are not on the flash: its layout has changed".into());
+        }
         cpu.push(taken.seconds * 1e6 / lines as f64);
         written = Some(taken);
     }
@@ -66,8 +69,9 @@ pub(crate) fn measure(plan: &Plan) -> Result<Section, Failure> {
 
 fn run(lines: usize) -> Taken {
     let layout = SimDevice::layout();
-    let end = layout.store.end.max(layout.log.end) as usize;
-    let flash = Flash::new(end.div_ceil(SECTOR));
+    let ends = [layout.store.end, layout.log.end, layout.outbox.end];
+    let end = ends.into_iter().max().unwrap_or(0);
+    let flash = Flash::new((end as usize).div_ceil(SECTOR));
     let mut memory = StoreMemory::<3584>::new();
     let mut buffer = [0; 2048];
     let (store, log) = (Store::new(&mut memory), Log::new(&mut buffer));
