@@ -21,18 +21,22 @@ pub(super) fn crc16(parts: &[&[u8]]) -> u16 {
 
 /// CRC-32 as in Ethernet and zip files.
 pub(super) fn crc32(bytes: &[u8]) -> u32 {
-    let mut crc = u32::MAX;
+    !crc32_on(u32::MAX, 0xEDB8_8320, bytes)
+}
+
+/// Goes on with a CRC-32 of some reflected polynomial.
+pub(super) fn crc32_on(mut crc: u32, polynomial: u32, bytes: &[u8]) -> u32 {
     for byte in bytes {
         crc ^= u32::from(*byte);
         for _ in 0..8 {
             let carry = crc & 1 == 1;
             crc >>= 1;
             if carry {
-                crc ^= 0xEDB8_8320;
+                crc ^= polynomial;
             }
         }
     }
-    !crc
+    crc
 }
 
 #[cfg(test)]

@@ -8,14 +8,14 @@
 use embedded_storage_async::nor_flash::{MultiwriteNorFlash, NorFlash, ReadNorFlash};
 
 use super::Key;
-use super::crc::crc16;
+use super::crc::{crc16, crc32_on};
 use super::medium::{Failed, Medium, SECTOR, WORD};
 
 /// The bytes of an item's header.
 const HEADER: u32 = 8;
 
 /// The most bytes that a key takes in an item.
-const KEY_MOST: usize = (1 + Key::MOST).next_multiple_of(WORD);
+pub(super) const KEY_MOST: usize = (1 + Key::MOST).next_multiple_of(WORD);
 
 /// A key as it begins an item: its length, its bytes, zeros up to a whole word.
 pub(super) fn encode_key<'b>(key: &Key, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
@@ -57,6 +57,28 @@ impl Item {
         let whole = length.next_multiple_of(WORD).min(buffer.len());
         medium.read(self.data(), &mut buffer[..whole]).await?;
         Ok(&buffer[..length])
+    }
+
+    /// Whether the item is live and its data are what its checksum says: CRC-32C with another beginning, of
+    /// which the first byte is neither 0 nor 255.
+    pub(super) async fn is_sound<F: NorFlash>(
+        self,
+        medium: &mut Medium<F>,
+    ) -> Result<bool, Failed> {
+        let mut crc = 0xEEEE_EEEE;
+        let mut chunk = [0; 64];
+        let mut rest = self;
+        while rest.length > 0 {
+            let part = rest.read(medium, &mut chunk).await?;
+            crc = crc32_on(crc, 0x82F6_3B78, part);
+            rest.address += part.len() as u32;
+            rest.length -= part.len() as u32;
+        }
+        crc = !crc;
+        if matches!(crc as u8, 0 | 0xFF) {
+            crc ^= 1;
+        }
+        Ok(medium.word(self.address).await? == crc.to_le_bytes())
     }
 
     /// Whether the item is the one of `key`, where `key` is encoded.

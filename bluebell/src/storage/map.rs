@@ -14,7 +14,7 @@ use sequential_storage::Error;
 use sequential_storage::cache::{Cache, Uncached};
 use sequential_storage::map::{Key as MapKey, MapConfig, MapStorage, SerializationError};
 
-use super::items::{Items, decode_key, encode_key, scrub};
+use super::items::{Items, KEY_MOST, decode_key, encode_key, scrub};
 use super::medium::{Failed, Medium, SECTOR, WORD};
 use super::{Condition, Key, Unreadable};
 
@@ -233,10 +233,21 @@ impl<F: MultiwriteNorFlash> Map<'_, F> {
         self.store(&FORMAT, &format_record(VERSION)).await
     }
 
-    /// Puts the format's record there: should a repair of damaged sectors have cost it, or when the
-    /// image was of an older version and all that this one adds is in place.
-    pub(super) async fn keep_format(&mut self) -> Result<(), MapError> {
-        self.store(&FORMAT, &format_record(VERSION)).await
+    /// Puts the format's record back that damage, or the repair of damaged sectors, has cost. In a full
+    /// store it stays away, and another boot tries again.
+    pub(super) async fn mend_format(&mut self) -> Result<(), MapError> {
+        let stored = self.store(&FORMAT, &format_record(VERSION)).await;
+        self.medium.take_erased();
+        match stored {
+            Err(MapError::Full) => Ok(()),
+            stored => stored,
+        }
+    }
+
+    /// Makes an image of an older version one of this: all that this one adds is in place. Nothing is left
+    /// of the older record, which would count again should this one be damaged.
+    pub(super) async fn raise_format(&mut self) -> Result<(), MapError> {
+        self.replace(&FORMAT, &format_record(VERSION)).await
     }
 
     /// Erases the region, sector by sector, and makes it ready.
@@ -248,21 +259,31 @@ impl<F: MultiwriteNorFlash> Map<'_, F> {
     }
 
     /// Opens an image that [`condition`] found `Ready`, and finishes what a power cut interrupted. Says
-    /// whether the image is of this version; else it is of an older one, and stays so until
-    /// [`keep_format`](Self::keep_format).
-    pub(super) async fn open(&mut self) -> Result<bool, MapError> {
-        let version = match self.fetch(&FORMAT).await? {
-            Some(record) => version_of(record).ok_or(MapError::Damaged)?,
-            None => return Err(MapError::Damaged),
-        };
+    /// of which format it is, and leaves it so.
+    pub(super) async fn open(&mut self) -> Result<Format, MapError> {
+        let version = self.fetch(&FORMAT).await?.and_then(version_of);
         if let Some(name) = self.fetch(&SCRUB).await? {
             if let Some(key) = Key::from_bytes(name) {
                 self.scrub_older(&key).await?;
             }
             scrub(self.medium, self.range.clone(), &SCRUB, None).await?;
         }
-        Ok(version == VERSION)
+        Ok(match version {
+            Some(VERSION) => Format::Present,
+            Some(_) => Format::Older,
+            None => Format::Lost,
+        })
     }
+}
+
+/// The format of an image that can be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    Present,
+    /// Until [`Map::raise_format`].
+    Older,
+    /// Its record is lost, so it is presumed to be the present one; until [`Map::mend_format`].
+    Lost,
 }
 
 /// The version, and its complement so that a torn record is recognised.
@@ -291,25 +312,28 @@ async fn look<F: NorFlash>(
     medium: &mut Medium<F>,
     range: &Range<u32>,
 ) -> Result<Result<Condition, Unreadable>, Failed> {
-    let mut buffer = [0; 4 * WORD];
-    let key_length = encode_key(&FORMAT, &mut buffer).map_or(0, <[u8]>::len);
     let mut newest = None;
+    let mut ours = false;
     for sector in range.clone().step_by(SECTOR as usize) {
         let mut items = Items::of_sector(sector);
         while let Some(item) = items.next(medium).await? {
-            let mut data = [0; 4 * WORD];
+            let mut data = [0; KEY_MOST];
             let data = item.read(medium, &mut data).await?;
-            let Some((key, record)) = data.split_at_checked(key_length) else {
+            let Some((key, length)) = decode_key(data) else {
                 continue;
             };
-            if key == &buffer[..key_length] {
-                newest = newest.max(version_of(record));
+            if key == FORMAT {
+                let record = data.get(length..length + 2 * WORD);
+                newest = newest.max(record.and_then(version_of));
+            } else if !ours && !key.is_own() {
+                ours = item.is_sound(medium).await?;
             }
         }
     }
     Ok(match newest {
         Some(version) if version > VERSION => Err(Unreadable::Version(version)),
         Some(_) => Ok(Condition::Ready),
+        None if ours => Ok(Condition::Ready),
         None if medium
             .is_blank(range.start + FIRST_RECORD..range.end)
             .await? =>

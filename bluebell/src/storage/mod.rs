@@ -415,7 +415,8 @@ impl Drop for Desk<'_, '_> {
 pub enum Condition {
     /// Empty: the next boot is the first.
     Blank,
-    /// A store, perhaps with a repair to be made by the next boot.
+    /// A store, perhaps with a repair to be made by the next boot. Where the record of its format is damaged,
+    /// a sound value shows that it is one, and it is presumed to be of the present format.
     Ready,
 }
 

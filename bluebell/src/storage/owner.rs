@@ -4,7 +4,7 @@ use embedded_storage_async::nor_flash::MultiwriteNorFlash;
 use zeroize::Zeroize;
 
 use super::mailbox::{Answer, Failure, Outcome, Request, Task};
-use super::map::{Map, MapError, VALUE_MOST, condition};
+use super::map::{Format, Map, MapError, VALUE_MOST, condition};
 use super::medium::{Failed, Medium};
 use super::queue::{Draft, Queue};
 use super::ring::Ring;
@@ -86,8 +86,17 @@ impl<'a, 'l, F: MultiwriteNorFlash> Owner<'a, 'l, F> {
     async fn open_map(&mut self) -> Result<(), MapError> {
         match condition(&mut self.medium, &self.layout.store).await {
             Ok(Condition::Ready) => match self.map().open().await {
-                Ok(true) => Ok(()),
-                Ok(false) => self.migrate().await,
+                Ok(Format::Present) => Ok(()),
+                Ok(Format::Older) => self.migrate().await,
+                Ok(Format::Lost) => {
+                    log!(
+                        self.log,
+                        Warn,
+                        "storage",
+                        "the record of the format is damaged; it is written anew"
+                    );
+                    self.map().mend_format().await
+                }
                 Err(MapError::Damaged) => self.start_afresh(Unreadable::Damaged).await,
                 Err(MapError::Full) => {
                     // Only the note of an unfinished scrub needs room, and it is there already.
@@ -108,7 +117,7 @@ impl<'a, 'l, F: MultiwriteNorFlash> Owner<'a, 'l, F> {
     /// version's record comes last. A power cut in between makes the next boot do all of it again.
     async fn migrate(&mut self) -> Result<(), MapError> {
         Queue::clear(&mut self.medium, &self.layout.outbox).await?;
-        self.map().keep_format().await?;
+        self.map().raise_format().await?;
         log!(
             self.log,
             Info,
@@ -185,7 +194,7 @@ impl<'a, 'l, F: MultiwriteNorFlash> Owner<'a, 'l, F> {
         self.open().await?;
         let answer = self.try_with_map(request, buffer).await?;
         if self.medium.take_erased() {
-            self.map().keep_format().await?;
+            self.map().mend_format().await?;
         }
         Ok(answer)
     }

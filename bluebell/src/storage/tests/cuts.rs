@@ -147,7 +147,7 @@ fn newest_message(values: &mut Values) -> Vec<u8> {
 }
 
 /// The values are those of `before`, but for `key`, which is the old or the new one.
-fn old_or_new<'a>(
+pub(super) fn old_or_new<'a>(
     before: &'a Values,
     key: Key,
     new: Option<&'a [u8]>,
@@ -267,7 +267,7 @@ fn a_cut_while_a_foreign_image_is_erased_is_finished_at_the_next_boot() {
 }
 
 /// What a device of version 1 left behind, on the chip of these tests; with `remains` where it had no outbox.
-fn version_1(remains: &[u8]) -> Flash {
+pub(super) fn version_1(remains: &[u8]) -> Flash {
     let image = Flash::from_packed(
         include_bytes!("../../../../sim/tests/images/version-1.flash"),
         24,

@@ -2,6 +2,7 @@
 
 mod clients;
 mod cuts;
+mod flips;
 mod history;
 mod images;
 mod log_ring;
