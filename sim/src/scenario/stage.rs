@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 
@@ -10,6 +11,7 @@ use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_sync::mutex::Mutex;
 use embassy_time::{Duration, Instant, Timer};
 use embedded_io_async::Write;
+use futures_util::future::LocalBoxFuture;
 
 use super::Application;
 use super::script::{Act, BrokerAct, Login, Message, TimeServerAct};
@@ -174,8 +176,11 @@ impl<'w, A: Application> Stage<'w, A> {
             self.boots.set(self.boots.get() + 1);
             let mut app = self.application.app();
             app.config = self.config;
-            let run =
-                async |device: bluebell::device::Device<'_, _>| self.application.run(device).await;
+            let run = async |device: bluebell::device::Device<'_, _>| {
+                // Boxed: in one piece with the story around it, it is nested deeper than the compiler goes.
+                let life: LocalBoxFuture<'_, Infallible> = Box::pin(self.application.run(device));
+                life.await
+            };
             self.device.run_app(app, run).await;
             self.booted.set(None);
             self.application.off();
