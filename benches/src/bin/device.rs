@@ -1,16 +1,20 @@
 //! A device that is measured: it publishes as much as it is told to, and switches a pin on command.
 //!
-//! `bench/go` with `QOS COUNT` makes it publish; `bench/pin` sets pin 14, and the moment at which it was set
-//! goes to the UDP address in `BENCH_STAMPS`, in nanoseconds of the machine's monotonic clock.
+//! `bench/go` with `0 COUNT` makes it publish with QoS 0, with `1 COUNT` with QoS 1 from eight futures at once,
+//! with `one COUNT` from one; `bench/pin` sets pin 14, and the moment at which it was set goes to the UDP
+//! address in `BENCH_STAMPS`, in nanoseconds of the machine's monotonic clock.
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::net::UdpSocket;
 use std::process::ExitCode;
 
-use bluebell::device::App;
+use bluebell::board::Board as BoardTypes;
+use bluebell::device::{App, Device};
 use bluebell::mqtt::{Delivery, QoS};
 use bluebell::prelude::*;
-use bluebell_linux::run_application;
+use bluebell_linux::{Application, Board, run_application};
+use embassy_futures::join::join_array;
 use embassy_time::Timer;
 use embedded_hal::digital::{ErrorType, OutputPin};
 use rustix::time::{ClockId, clock_gettime};
@@ -18,20 +22,34 @@ use rustix::time::{ClockId, clock_gettime};
 const TOPIC: &str = "bench/data";
 const PAYLOAD: [u8; 32] = [b'x'; 32];
 
-fn main() -> ExitCode {
-    let app = App {
+/// How many messages are on their way at once, as many as the framework has in flight.
+const PUBLISHERS: usize = 8;
+
+/// What it was told to publish.
+#[derive(Clone, Copy)]
+struct Order {
+    delivery: Delivery,
+    count: u32,
+    publishers: usize,
+}
+
+struct Measured;
+
+impl Application for Measured {
+    const APP: App = App {
         name: "device",
         config: include_str!("../../device.toml"),
         source: include_str!("device.rs"),
         files: &[],
     };
-    run_application(app, env!("CARGO_PKG_VERSION"), async |board, device| {
+
+    async fn run<B: BoardTypes>(board: Board, device: Device<'_, B>) -> Infallible {
         let pin = Stamped {
             pin: board.pins.gpio14.output(),
             stamps: stamps(),
         };
         let lamp = Led::new(pin);
-        let order = std::cell::Cell::new(None);
+        let order = Cell::new(None);
         device
             .subscribe_with("bench/go", QoS::AtMostOnce, async |message, _| {
                 order.set(message.text().and_then(parse));
@@ -44,36 +62,52 @@ fn main() -> ExitCode {
             })
             .task(async |device| {
                 loop {
-                    if let Some((delivery, count)) = order.take() {
-                        publish(device, delivery, count).await;
+                    if let Some(order) = order.take() {
+                        publish(device, order).await;
                     }
                     Timer::after_millis(1).await;
                 }
             })
             .run()
             .await
+    }
+}
+
+fn main() -> ExitCode {
+    run_application::<Measured>(env!("CARGO_PKG_VERSION"))
+}
+
+fn parse(text: &str) -> Option<Order> {
+    let (qos, count) = text.split_once(' ')?;
+    let (delivery, publishers) = match qos {
+        "0" => (Delivery::AT_MOST_ONCE, 1),
+        "1" => (Delivery::AT_LEAST_ONCE, PUBLISHERS),
+        _ => (Delivery::AT_LEAST_ONCE, 1),
+    };
+    Some(Order {
+        delivery,
+        count: count.parse().ok()?,
+        publishers,
     })
 }
 
-fn parse(text: &str) -> Option<(Delivery, u32)> {
-    let (qos, count) = text.split_once(' ')?;
-    let delivery = match qos {
-        "0" => Delivery::AT_MOST_ONCE,
-        _ => Delivery::AT_LEAST_ONCE,
-    };
-    Some((delivery, count.parse().ok()?))
-}
-
-async fn publish(device: Handle<'_>, delivery: Delivery, count: u32) {
-    let length = TOPIC.len() + PAYLOAD.len();
-    for _ in 0..count {
-        if delivery.qos != QoS::AtMostOnce && device.outbox_room(length).await.is_err() {
-            return;
+/// Publishes from several futures at once, each of which waits until its message is safe.
+async fn publish(device: Handle<'_>, order: Order) {
+    let left = Cell::new(order.count);
+    let publishers: [_; PUBLISHERS] = std::array::from_fn(|number| {
+        let left = &left;
+        async move {
+            while number < order.publishers && left.get() > 0 {
+                left.set(left.get() - 1);
+                let published = device.publish_as(TOPIC, PAYLOAD, order.delivery).await;
+                if let Err(error) = published {
+                    left.set(0);
+                    return warn!(device, "the run has ended early: {error}");
+                }
+            }
         }
-        if let Err(error) = device.publish_as(TOPIC, PAYLOAD, delivery).await {
-            return warn!(device, "the run has ended early: {error}");
-        }
-    }
+    });
+    join_array(publishers).await;
 }
 
 fn stamps() -> Option<UdpSocket> {
