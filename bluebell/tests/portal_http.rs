@@ -260,7 +260,7 @@ fn names_and_addresses_are_given_over_real_sockets() {
         let offer = ask_udp(ports.dhcp, &discover);
         assert_eq!((offer[0], &offer[4..8]), (2, &[9, 9, 9, 9][..]));
         assert_eq!(offer[16..20], [192, 168, 4, 100]);
-        let url = b"\x72\x13http://192.168.4.1/";
+        let url = b"\x72\x1fhttp://192.168.4.1/captive.json";
         assert!(offer.windows(url.len()).any(|window| window == url));
     });
 }

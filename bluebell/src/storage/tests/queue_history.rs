@@ -40,7 +40,6 @@ type Model = Vec<(bool, Vec<u8>)>;
 
 /// What may wait after a step of which only some was done, beside what waited before.
 fn after(model: &Model, step: &Step, seed: u32) -> Vec<Model> {
-    let mut model = model.clone();
     match *step {
         Step::Push {
             name,
@@ -50,25 +49,33 @@ fn after(model: &Model, step: &Step, seed: u32) -> Vec<Model> {
             let new = content(name, length, seed);
             let replaced =
                 |(old, message): &(bool, Vec<u8>)| latest && *old && message[..2] == new[..2];
-            let mut all = std::vec![];
-            // An earlier cut may have left more than one that goes, one after the other.
-            loop {
-                let mut with = model.clone();
-                with.push((latest, new.clone()));
-                all.push(with);
-                match model.iter().position(replaced) {
-                    Some(index) => model.remove(index),
-                    None => return all,
+            let gone = |(index, one)| replaced(one).then_some(index);
+            let gone: Vec<usize> = model.iter().enumerate().filter_map(gone).collect();
+            // An earlier cut may have left more than one that goes, one after the other in no set order.
+            let some = |choice: u32| {
+                let goes = |index: usize| {
+                    let bit = gone.iter().position(|of| *of == index);
+                    bit.is_some_and(|bit| choice >> bit & 1 == 1)
                 };
-            }
+                let mut with = model.clone();
+                let mut index = 0;
+                with.retain(|_| {
+                    index += 1;
+                    !goes(index - 1)
+                });
+                with.push((latest, new.clone()));
+                with
+            };
+            (0..1 << gone.len()).map(some).collect()
         }
         Step::Settle { number } => {
+            let mut model = model.clone();
             if number < model.len() {
                 model.remove(number);
             }
             std::vec![model]
         }
-        Step::Reboot | Step::Cut { .. } => std::vec![model],
+        Step::Reboot | Step::Cut { .. } => std::vec![model.clone()],
     }
 }
 
