@@ -252,6 +252,9 @@ impl<'m> Mqtt<'m> {
                 None => Mark::of(delivery),
             };
             mark.waited = self.keep.is_some() && shared.state != State::Online;
+            // While the broker is there, nobody is spared a message by its passing through the flash.
+            mark.delivery.latest &=
+                self.keep.is_none() || delivery.in_memory || shared.state != State::Online;
             let Some(keep) = self.keep.filter(|_| !delivery.in_memory) else {
                 let kept = shared.keep_in_memory(topic, payload, &mark);
                 return kept.map(|_| ()).ok_or(PublishError::Full);

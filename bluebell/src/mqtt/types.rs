@@ -77,8 +77,9 @@ impl Delivery {
         }
     }
 
-    /// The same, and a message that waits on the same topic goes when this one comes, if it was published
-    /// like this too: of a state, the newest is enough.
+    /// The same, but while the broker is away a message that waits on the same topic goes when this one comes,
+    /// if it was published like this too: of a state, the newest is enough then. Online, every one is
+    /// sent, unless it is kept [in memory](Self::in_memory) alone.
     #[must_use]
     pub const fn latest(self) -> Self {
         Self {

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Nothing takes this long unless it hangs.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -73,9 +73,21 @@ impl Relay {
     }
 }
 
+/// A connection to the portal, once the access point is open.
+fn listening(address: &str) -> TcpStream {
+    let begin = Instant::now();
+    loop {
+        match TcpStream::connect(address) {
+            Ok(stream) => return stream,
+            Err(error) => assert!(begin.elapsed() < LIMIT, "the portal listens: {error}"),
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// What the portal at `address` answers a plain request.
 fn get(address: &str, path: &str) -> Vec<u8> {
-    let mut stream = TcpStream::connect(address).expect("the portal listens");
+    let mut stream = listening(address);
     write!(stream, "GET {path} HTTP/1.0\r\n\r\n").expect("the portal reads");
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).expect("the portal answers");

@@ -111,7 +111,9 @@ pub(crate) fn shows_local_time_once_the_clock_is_set() {
         let before = shown(minutes());
         let display = board.display();
         let after = shown(minutes());
-        assert!(display == "----" || display.contains(':'), "{display}");
+        // Caught while it is drawn, it has some of both.
+        let drawn = |sign: char| sign == '-' || sign == ':' || sign.is_ascii_digit();
+        assert!(display.chars().all(drawn), "{display}");
         // A second belongs to the job that shows it.
         display == before || display == after
     });
