@@ -44,6 +44,12 @@ fn network_goes_for(outage: Duration) {
         board.await_relay(1 - level);
         publish(board.broker(), STATE, told, &["-q", "1"]);
         board.await_relay(level);
+        // A command that is cut off before it was answered comes again, and would undo the next press.
+        until("both commands are answered", || {
+            let seen = subscriber.seen();
+            let answers = seen.iter().rev().map(|seen| seen.payload.as_str());
+            answers.take(2).eq([told, opposite])
+        });
     }
 }
 
