@@ -70,16 +70,6 @@ impl<'d> Handle<'d> {
         published
     }
 
-    /// Waits until the outbox has room for a message whose topic and payload together have `length` bytes:
-    /// for an application that has more to say than the outbox holds. Cancellation safe.
-    ///
-    /// # Errors
-    ///
-    /// [`PublishError::TooLong`] when it never will.
-    pub async fn outbox_room(&self, length: usize) -> Result<(), PublishError> {
-        self.shared.mqtt.room(length).await
-    }
-
     /// Publishes a state of the device below its base topic: at least once, and retained, so that
     /// whoever asks later finds it. While the broker is away the newest one waits; what finds no room is
     /// logged.
