@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::fmt::Arguments;
 use std::future::Future;
 use std::io::Write as _;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -55,11 +55,7 @@ impl Mosquitto {
             .stderr(Stdio::null())
             .status();
         assert!(made.unwrap().success());
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let port = sim::port::free();
         std::fs::write(
             folder.join("mosquitto.conf"),
             format!(

@@ -1,7 +1,7 @@
 //! The access point's services over the machine's own sockets, used by ordinary blocking clients.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -53,20 +53,11 @@ struct Ports {
 
 /// Runs `client` on a thread of its own while the services run on this one.
 fn with_services(client: impl FnOnce(Ports) + Send) {
-    let free_tcp = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let free_udp = || {
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        (socket.local_addr().unwrap(), socket)
-    };
-    let ((dhcp, one), (dns, two)) = (free_udp(), free_udp());
-    drop((one, two));
+    let free = || SocketAddr::from(([127, 0, 0, 1], sim::port::free()));
     let ports = Ports {
-        http: free_tcp,
-        dhcp,
-        dns,
+        http: free(),
+        dhcp: free(),
+        dns: free(),
     };
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {

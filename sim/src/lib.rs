@@ -10,6 +10,7 @@ pub mod flash;
 pub mod net;
 pub mod ntp;
 pub mod person;
+pub mod port;
 pub mod random;
 pub mod reactor;
 pub mod scenario;

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::process::Stdio;
 
-use crate::support::{Running, command, eventually, free_port, refused, request};
+use crate::support::{Running, command, eventually, free_address, refused, request};
 use serde_json::json;
 use tempfile::tempdir;
 
@@ -296,7 +296,7 @@ fn typed_lines_reach_the_device_and_its_answers_the_panel() {
 #[test]
 fn a_closed_or_full_output_does_not_hold_up_the_device() {
     let state = tempdir().unwrap();
-    let panel = free_port().to_string();
+    let panel = free_address().to_string();
     let mut process = command(&[
         "--portal",
         "127.0.0.1:0",

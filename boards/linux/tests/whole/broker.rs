@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 
-use crate::support::{LIMIT, Running, eventually, free_port, refused};
+use crate::support::{LIMIT, Running, eventually, free_address, refused};
 use bluebell_linux::arguments::Listen;
 use bluebell_linux::broker::{Broker, BrokerError};
 use tempfile::tempdir;
@@ -227,7 +227,7 @@ fn the_panel_stops_and_starts_it() {
 #[test]
 fn it_ends_with_a_board_that_is_killed_and_the_next_takes_its_port() {
     let state = tempdir().unwrap();
-    let broker = free_port();
+    let broker = free_address();
     for _ in 0..3 {
         let flags = ["--broker", &broker.to_string()];
         let mut board = Running::start_with(state.path(), &flags);

@@ -1,7 +1,7 @@
 //! Starts the board `bare` in a process of its own, and talks to it.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -23,10 +23,9 @@ pub(crate) struct Running {
     pub(crate) broker: Option<SocketAddr>,
 }
 
-/// A port that is free now.
-pub(crate) fn free_port() -> SocketAddr {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
-    free.local_addr().unwrap()
+/// An address of this machine that is free.
+pub(crate) fn free_address() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], sim::port::free()))
 }
 
 pub(crate) fn command(arguments: &[&str]) -> Command {

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::machine::{Folder, LONG, Machine, free_port, is_installed};
+use crate::machine::{Folder, LONG, Machine, is_installed};
 use crate::surroundings::Broker;
 
 const SWITCH: &str = "switches/relay-1/state";
@@ -23,7 +23,7 @@ fn a_person_sets_the_device_up_and_its_relay_follows_the_broker_through_outages(
     {
         return;
     }
-    let (folder, port) = (Folder::new(), free_port());
+    let (folder, port) = (Folder::new(), sim::port::free());
     let broker = Broker::start(&folder, port);
     let listener = broker.listen();
     let heard = listener.lines.clone();

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -43,12 +43,6 @@ fn build() {
             .expect("bash starts");
         assert!(status.success(), "the image was not built");
     });
-}
-
-/// A port of this host that nobody listens on.
-pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("the host has a free port");
-    listener.local_addr().expect("it has an address").port()
 }
 
 /// A folder that goes with the test.
@@ -188,7 +182,7 @@ impl Machine {
     /// The same, perhaps with a wire to the access point in the place of the forwarded port.
     pub(crate) fn start_with(folder: &Folder, config: Option<&Path>, wire: Option<Wire>) -> Self {
         build();
-        let portal = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let portal = SocketAddr::from(([127, 0, 0, 1], sim::port::free()));
         let mut command = match wire {
             Some(wire) => wire.script(),
             None => script(),

@@ -1,6 +1,6 @@
 //! Mosquitto's programs: a real broker, and the two clients with which a person uses any broker.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -36,12 +36,6 @@ pub(crate) fn missing() -> Option<String> {
         .map(|program| {
             format!("{program} is not installed: apt-get install mosquitto mosquitto-clients")
         })
-}
-
-/// A port that was free a moment ago.
-pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("its address").port()
 }
 
 /// A child that ends with its value.
@@ -117,7 +111,7 @@ impl Mosquitto {
         prepare(files.path());
         for _ in 0..10 {
             if let Some((address, running)) =
-                Self::launched(files.path(), free_port(), configuration)
+                Self::launched(files.path(), sim::port::free(), configuration)
             {
                 return Self {
                     address,
