@@ -22,7 +22,7 @@ pub(crate) fn command(
     given: &Given,
     scratch: &Scratch,
 ) -> Result<(Command, SocketAddr), Failure> {
-    let portal = free_address()?;
+    let portal = free_address();
     let mut command = Command::new(sibling(app)?);
     command
         .arg("--state")

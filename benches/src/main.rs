@@ -82,7 +82,7 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
         match argument.as_str() {
-            "--quick" => (plan.quick, plan.rounds) = (true, 2),
+            "--quick" => (plan.quick, plan.rounds) = (true, 3),
             "--rounds" => {
                 let number = rest.next().and_then(|text| text.parse().ok());
                 plan.rounds = number.filter(|rounds| *rounds > 0).ok_or("--rounds N")?;

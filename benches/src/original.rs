@@ -33,7 +33,7 @@ pub(crate) fn web_server(plan: &Plan, scratch: &Scratch) -> Result<Option<Server
     let Some(folder) = lay_out(plan, scratch)? else {
         return Ok(None);
     };
-    let address = free_address()?;
+    let address = free_address();
     let mut command = micropython(&folder);
     command.arg("serve.py").arg(address.port().to_string());
     let program = Program::start("micropython", &mut command)?;

@@ -42,7 +42,7 @@ fn start_own(
     path: &'static str,
     file: Option<&Path>,
 ) -> Result<Server, Failure> {
-    let address = free_address()?;
+    let address = free_address();
     let mut command = Command::new(sibling("bench")?);
     command.args([PEER, peer, &address.to_string()]).args(file);
     Ok(Server {
@@ -56,7 +56,7 @@ fn start_own(
 /// nginx as one process, with the same body from a file.
 pub(crate) fn nginx(scratch: &Scratch, body: &[u8]) -> Result<Server, Failure> {
     scratch.file("index.html", body)?;
-    let address = free_address()?;
+    let address = free_address();
     let folder = scratch.path().display();
     let config = format!(
         "daemon off; master_process off; pid {folder}/pid; error_log /dev/null;\n\

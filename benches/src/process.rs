@@ -1,7 +1,7 @@
 //! Programs that are measured: started, asked what they have used, and ended.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -70,11 +70,9 @@ fn cpu_of(process: u32) -> io::Result<f64> {
     Ok(nanoseconds / 1e9)
 }
 
-/// An address of this machine with a port that was free a moment ago.
-pub(crate) fn free_address() -> Result<SocketAddr, Failure> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(|listener| listener.local_addr())
-        .map_err(|error| format!("no port is free: {error}"))
+/// An address of this machine that is free.
+pub(crate) fn free_address() -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, sim::port::free()).into()
 }
 
 /// A program that was built with this one.

@@ -15,12 +15,17 @@ impl Samples {
         values
     }
 
-    /// The value that `part` of them (0 to 1) do not pass.
+    /// The value that `part` of them (0 to 1) do not pass; between two of them where it falls between.
     pub(crate) fn quantile(&self, part: f64) -> f64 {
         let values = self.sorted();
-        let last = values.len().saturating_sub(1);
-        let index = (part * last as f64).round() as usize;
-        values.get(index).copied().unwrap_or(f64::NAN)
+        let place = part * values.len().saturating_sub(1) as f64;
+        match (
+            values.get(place.floor() as usize),
+            values.get(place.ceil() as usize),
+        ) {
+            (Some(below), Some(above)) => below + (above - below) * place.fract(),
+            _ => f64::NAN,
+        }
     }
 
     pub(crate) fn median(&self) -> f64 {
@@ -71,4 +76,20 @@ fn figure(value: f64) -> String {
         shown.push(digit);
     }
     shown + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_of_an_even_number_lies_between_the_two_in_the_middle() {
+        assert_eq!(Samples::from_iter([4.0, 1.0]).median(), 2.5);
+        assert_eq!(Samples::from_iter([3.0, 1.0, 2.0]).median(), 2.0);
+        assert_eq!(
+            Samples::from_iter([4.0, 1.0]).show(" s"),
+            "2.50 s (1.00 to 4.00)"
+        );
+        assert!(Samples::default().median().is_nan());
+    }
 }

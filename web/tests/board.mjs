@@ -9,13 +9,18 @@ import {fileURLToPath} from 'node:url';
 
 const here = path => fileURLToPath(new URL(path, import.meta.url));
 
-export const freePort = () => new Promise((resolve, reject) => {
+// Below the ports that the system gives to whoever asks for any, so that nobody takes one before the board does.
+let given = process.pid * 397;
+
+export const freePort = () => new Promise(resolve => {
   const server = createServer();
-  server.on('error', reject);
-  server.listen(0, '127.0.0.1', () => {
+  const attempt = () => server.listen(10_000 + given++ % 10_000, '127.0.0.1');
+  server.on('error', attempt);
+  server.on('listening', () => {
     const {port} = server.address();
     server.close(() => resolve(port));
   });
+  attempt();
 });
 
 export const until = async (what, limit = 30_000) => {

@@ -10,8 +10,9 @@ use crate::process::{Failure, Program, Scratch, free_address, installed, sibling
 use crate::samples::Samples;
 use crate::table::{Row, Section};
 
-/// How many devices; the second and the last are compared.
-const FLEETS: [u32; 4] = [1, 100, 1_000, 10_000];
+/// How many devices, and for how many seconds they are watched; the second and the last are compared.
+const FLEETS: [(u32, u32); 4] = [(1, 30), (100, 30), (1_000, 30), (10_000, 300)];
+const QUICK: [(u32, u32); 2] = [(1, 5), (100, 5)];
 
 /// What one fleet took.
 struct Taken {
@@ -31,7 +32,7 @@ pub(crate) fn measure(plan: &Plan) -> Result<Section, Failure> {
     };
     setrlimit(Resource::Nofile, raised).map_err(|error| format!("ulimit -n: {error}"))?;
     let scratch = Scratch::new("fleet")?;
-    let broker = free_address()?;
+    let broker = free_address();
     let config = format!(
         "listener {} 127.0.0.1\nallow_anonymous true\n",
         broker.port()
@@ -40,15 +41,15 @@ pub(crate) fn measure(plan: &Plan) -> Result<Section, Failure> {
     let mut mosquitto = Command::new(installed("mosquitto"));
     mosquitto.arg("-c").arg(config);
     let _mosquitto = Program::start("mosquitto", &mut mosquitto)?.listening(broker)?;
-    let (fleets, seconds) = match plan.quick {
-        true => (&FLEETS[..2], "5"),
-        false => (&FLEETS[..], "30"),
+    let fleets = match plan.quick {
+        true => &QUICK[..],
+        false => &FLEETS[..],
     };
     let mut taken = Vec::new();
-    for devices in fleets {
+    for (devices, seconds) in fleets {
         let output = Command::new(sibling("fleet")?)
             .args([&devices.to_string(), &broker.to_string()])
-            .args(["--seconds", seconds])
+            .args(["--seconds", &seconds.to_string()])
             .stderr(Stdio::null())
             .output()
             .map_err(|error| format!("fleet: {error}"))?;

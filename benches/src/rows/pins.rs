@@ -67,7 +67,7 @@ impl Bench {
 
 pub(crate) fn measure(plan: &Plan) -> Result<Section, Failure> {
     let scratch = Scratch::new("pins")?;
-    let broker = free_address()?;
+    let broker = free_address();
     let config = format!(
         "listener {} 127.0.0.1\nallow_anonymous true\n",
         broker.port()

@@ -31,12 +31,16 @@ impl Portal {
         }
     }
 
-    /// Looks whether `address` can be listened on, and finds a port where 0 is given.
+    /// Looks whether `address` can be listened on, and finds a port where 0 is given: one that stays its own
+    /// while nothing listens.
     ///
     /// # Errors
     ///
     /// When it cannot: another program listens there, or the address is not this machine's.
-    pub fn probe(address: SocketAddr) -> io::Result<SocketAddr> {
+    pub fn probe(mut address: SocketAddr) -> io::Result<SocketAddr> {
+        if address.port() == 0 {
+            address.set_port(sim::port::free_on(address.ip())?);
+        }
         TcpListener::bind(address)?.local_addr()
     }
 }

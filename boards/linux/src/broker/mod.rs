@@ -145,8 +145,8 @@ impl Broker {
     fn choose(address: SocketAddr) -> Result<(Kind, SocketAddr), BrokerError> {
         let failed = |error| BrokerError::Address(address, error);
         if address.port() == 0 {
-            let found = std::net::TcpListener::bind(address).and_then(|free| free.local_addr());
-            return Ok((Kind::Own, found.map_err(failed)?));
+            let port = sim::port::free_on(address.ip()).map_err(failed)?;
+            return Ok((Kind::Own, SocketAddr::new(address.ip(), port)));
         }
         let is_default = address.port() == BROKER_ADDRESS.port();
         match look(address, ENDING).map_err(failed)? {
