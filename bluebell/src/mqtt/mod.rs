@@ -8,7 +8,8 @@
 //!   any number of connections, and with a store over any number of power cuts. A publish returns when the
 //!   broker has acknowledged the message or when it is on flash; see [`Mqtt::publish`].
 //! - A QoS 1 or 2 message that arrives is acknowledged after the application has handled it, so that
-//!   a power cut in between makes the broker send it again. Nothing that has arrived is discarded: a
+//!   a power cut in between makes the broker send it again. Within a boot, one that comes again because an outage
+//!   has swallowed its acknowledgement is not handed out again. Nothing that has arrived is discarded: a
 //!   full inbox pauses reading.
 //! - `<base>/status` is `online` while the device is, and `offline` when it is not, both retained.
 //! - All memory is the caller's and bounded: [`MqttMemory`].

@@ -69,7 +69,7 @@ impl Drop for Received<'_, '_> {
         let buffer = mem::take(&mut self.message.buffer);
         self.shared
             .borrow_mut()
-            .handled(buffer, &self.message.taken.label);
+            .handled(buffer, &self.message.taken);
     }
 }
 

@@ -6,7 +6,7 @@ use embassy_sync::waitqueue::{MultiWakerRegistration, WakerRegistration};
 
 use super::codec::PUBLISH_OVERHEAD;
 use super::codec::v5::V5;
-use super::inbox::{Inbox, Label};
+use super::inbox::{Inbox, Taken};
 use super::keep::Progress;
 use super::memory::MqttMemory;
 use super::outbox::Outbox;
@@ -84,9 +84,11 @@ impl<'m> Shared<'m> {
     }
 
     /// The application has handled a message.
-    pub(super) fn handled(&mut self, buffer: &'m mut [u8], label: &Label) {
+    pub(super) fn handled(&mut self, buffer: &'m mut [u8], taken: &Taken) {
+        let bytes = buffer.get(..taken.topic + taken.payload);
+        self.session
+            .handled(&taken.label, bytes.unwrap_or_default());
         self.deliver = buffer;
-        self.session.handled(label);
         self.wake_runner();
         self.application.wake();
     }

@@ -59,6 +59,7 @@ impl Session {
             self.assigned_client_id = identifier;
         }
         if answer.session_present {
+            self.inbound.resumed(now);
             self.outbound.resume();
             self.birth = match self.birth {
                 Birth::Sent(identifier) | Birth::Owed(Some(identifier)) => {

@@ -1,15 +1,19 @@
 //! Messages from the broker that are not settled yet.
 //!
 //! Guarantees: a message is acknowledged after the application has handled it; one that the broker
-//! sends again before that is not delivered again; QoS 2 messages are delivered once in a session.
+//! sends again before that is not delivered again; one of QoS 1 that comes again because its PUBACK was lost with the
+//! connection is acknowledged anew and not delivered again ([`acknowledged`](super::acknowledged)); QoS 2 messages are
+//! delivered once in a session.
 //!
 //! A broker may send more messages at once than it was told to (mosquitto 2.0.11 does so as soon as the first
 //! of a burst is acknowledged). That costs nothing but time: the next one is not read until there is a
 //! slot. Where only releases are awaited, which come after what is not read yet, the oldest of these
 //! messages is given up; its release is then answered as that of an unknown one.
 
+use embassy_time::Instant;
 use heapless::Vec;
 
+use super::acknowledged::{Acknowledged, content};
 use super::{IN_FLIGHT, Verdict};
 use crate::mqtt::codec::{Arrival, Codec, Outgoing, Step};
 use crate::mqtt::inbox::{Inbox, Label};
@@ -22,7 +26,7 @@ use crate::mqtt::types::QoS;
 enum Stage {
     /// The application has not handled it.
     Waiting,
-    /// It was handled while the connection was away: the broker will send it again.
+    /// One of QoS 2 that was handled while the connection was away: the broker will send it again.
     Handled,
     /// PUBACK or PUBREC is to be sent.
     AnswerOwed,
@@ -42,9 +46,11 @@ struct Slot {
 }
 
 /// The messages in the order in which they came.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Inbound {
     slots: Vec<Slot, IN_FLIGHT>,
+    /// Those of QoS 1 that were handled and have no slot any more, or the slot of an answer.
+    acknowledged: Acknowledged,
     /// Counts the sessions, so that a late answer is not given in the wrong one.
     generation: u16,
     /// Counts the answers that were written: each may have made room.
@@ -52,10 +58,41 @@ pub(super) struct Inbound {
 }
 
 impl Inbound {
+    pub(super) const fn new() -> Self {
+        Self {
+            slots: Vec::new(),
+            acknowledged: Acknowledged::new(),
+            generation: 0,
+            answers: 0,
+        }
+    }
+
     /// The broker has begun a new session: what it knew of messages is gone.
     pub(super) fn forget(&mut self) {
         self.slots.clear();
+        self.acknowledged.clear();
         self.generation = self.generation.wrapping_add(1);
+    }
+
+    /// The broker goes on with the session on another connection.
+    pub(super) fn resumed(&mut self, now: Instant) {
+        self.acknowledged.resumed(now);
+    }
+
+    /// From when on there have been messages of which the broker is to be asked, by a ping, whether it has their
+    /// answers.
+    pub(super) const fn doubtful_since(&self) -> Instant {
+        self.acknowledged.since()
+    }
+
+    /// A ping was written.
+    pub(super) fn pinged(&mut self, now: Instant) {
+        self.acknowledged.pinged(now);
+    }
+
+    /// The broker has answered a ping.
+    pub(super) fn ponged(&mut self) {
+        self.acknowledged.ponged();
     }
 
     /// Changes whenever there may be room for a message that found none.
@@ -65,6 +102,10 @@ impl Inbound {
 
     /// The connection is gone; the broker will repeat what it has no answer to.
     pub(super) fn lost(&mut self) {
+        self.acknowledged.lost();
+        // Of QoS 1 those that were handled are known without a slot.
+        self.slots
+            .retain(|slot| slot.qos != QoS::AtLeastOnce || slot.stage != Stage::AnswerOwed);
         for slot in &mut self.slots {
             slot.stale = true;
             slot.stage = match slot.stage {
@@ -95,10 +136,19 @@ impl Inbound {
                 return Ok(Verdict::NoRoom);
             }
         }
+        if arrival.qos == QoS::AtLeastOnce && arrival.again {
+            let content = content(&[arrival.topic.as_bytes(), arrival.payload]);
+            if self.acknowledged.contains(arrival.identifier, content) {
+                self.acknowledged.add(arrival.identifier, content);
+                self.add(arrival.identifier, arrival.qos, Stage::AnswerOwed)?;
+                return Ok(Verdict::Taken);
+            }
+        }
         if !inbox.push(label, arrival.topic, arrival.payload) {
             return Ok(Verdict::NoRoom);
         }
         if arrival.qos != QoS::AtMostOnce {
+            self.acknowledged.forget(arrival.identifier);
             self.add(arrival.identifier, arrival.qos, Stage::Waiting)?;
         }
         Ok(Verdict::Taken)
@@ -113,22 +163,30 @@ impl Inbound {
         if self.make_room() == Verdict::NoRoom {
             return Err(Failure::TooMany);
         }
+        self.acknowledged.forget(identifier);
         self.add(identifier, qos, Stage::AnswerOwed)
     }
 
-    /// The application has handled a message.
-    pub(super) fn handled(&mut self, label: &Label) {
+    /// The application has handled a message; `bytes` are its topic and its payload.
+    pub(super) fn handled(&mut self, label: &Label, bytes: &[u8]) {
         if label.generation != self.generation || label.qos == QoS::AtMostOnce {
             return;
         }
         let waiting =
-            |slot: &&mut Slot| slot.identifier == label.identifier && slot.stage == Stage::Waiting;
-        if let Some(slot) = self.slots.iter_mut().find(waiting) {
-            slot.stage = if slot.stale {
-                Stage::Handled
-            } else {
-                Stage::AnswerOwed
-            };
+            |slot: &Slot| slot.identifier == label.identifier && slot.stage == Stage::Waiting;
+        let Some(index) = self.slots.iter().position(waiting) else {
+            return;
+        };
+        if label.qos == QoS::AtLeastOnce {
+            self.acknowledged.add(label.identifier, content(&[bytes]));
+        }
+        let slot = &mut self.slots[index];
+        match (slot.stale, label.qos) {
+            (false, _) => slot.stage = Stage::AnswerOwed,
+            (true, QoS::ExactlyOnce) => slot.stage = Stage::Handled,
+            (true, _) => {
+                self.slots.remove(index);
+            }
         }
     }
 
@@ -150,7 +208,12 @@ impl Inbound {
     }
 
     /// Writes the answers that are owed.
-    pub(super) fn fill(&mut self, codec: &dyn Codec, transmit: &mut Transmit<'_>) -> Put {
+    pub(super) fn fill(
+        &mut self,
+        codec: &dyn Codec,
+        now: Instant,
+        transmit: &mut Transmit<'_>,
+    ) -> Put {
         let mut index = 0;
         while let Some(slot) = self.slots.get_mut(index) {
             let (step, reason) = match (slot.stage, slot.qos) {
@@ -171,6 +234,9 @@ impl Inbound {
                 return Put::Later;
             }
             self.answers = self.answers.wrapping_add(1);
+            if step == Step::Acknowledged {
+                self.acknowledged.answered(now);
+            }
             if step == Step::Received {
                 slot.stage = Stage::AwaitingRelease;
                 index += 1;

@@ -6,6 +6,7 @@
 //! published before anything new is; the session outlives its connections, so that what was not
 //! acknowledged on one is settled on the next. It knows packets, not how a version of MQTT writes them.
 
+mod acknowledged;
 mod handshake;
 mod inbound;
 mod outbound;
@@ -133,7 +134,7 @@ impl Session {
             subscribe: 0,
             batch: None,
             birth: Birth::Done,
-            inbound: Inbound::default(),
+            inbound: Inbound::new(),
             outbound: Outbound::default(),
         }
     }
@@ -203,9 +204,9 @@ impl Session {
         self.paused
     }
 
-    /// The application has handled a message.
-    pub(super) fn handled(&mut self, label: &Label) {
-        self.inbound.handled(label);
+    /// The application has handled a message; `bytes` are its topic and its payload.
+    pub(super) fn handled(&mut self, label: &Label, bytes: &[u8]) {
+        self.inbound.handled(label, bytes);
     }
 
     /// Changes whenever there may be room for a packet that found none because of unacknowledged ones.
@@ -234,7 +235,10 @@ impl Session {
 
     fn ping_at(&self) -> Instant {
         let quiet_since = match self.ping {
-            Ping::Idle => self.last_sent.min(self.last_received),
+            Ping::Idle => {
+                let quiet_since = self.last_sent.min(self.last_received);
+                quiet_since.min(self.inbound.doubtful_since())
+            }
             Ping::Owed => return Instant::MAX,
             Ping::Awaited => self.last_sent,
         };
@@ -324,7 +328,10 @@ impl Session {
                     reasons,
                 },
             ) => self.subscribed(*identifier, reasons, outlet)?,
-            (_, Incoming::Pong) => self.ping = Ping::Idle,
+            (_, Incoming::Pong) => {
+                self.ping = Ping::Idle;
+                self.inbound.ponged();
+            }
         }
         Ok(Verdict::Taken)
     }
@@ -378,15 +385,18 @@ impl Session {
 
     /// `Later` as long as a subscription or the birth is still to be sent.
     fn fill_connected(&mut self, now: Instant, outlet: &mut Outlet<'_, '_>) -> Put {
+        // In this order the answer to the ping says that the broker has the others.
+        let answers = self.inbound.fill(self.codec, now, outlet.transmit);
+        if answers != Put::Done {
+            return Put::Later;
+        }
         if self.ping == Ping::Owed {
             if outlet.put(self.codec, &Outgoing::Ping, &self.limits) != Put::Done {
                 return Put::Later;
             }
             self.ping = Ping::Awaited;
             self.last_sent = now;
-        }
-        if self.inbound.fill(self.codec, outlet.transmit) != Put::Done {
-            return Put::Later;
+            self.inbound.pinged(now);
         }
         let birth_in_flight = usize::from(matches!(self.birth, Birth::Sent(_)));
         let window = usize::from(self.limits.receive_maximum).min(IN_FLIGHT);

@@ -32,6 +32,8 @@ pub(super) struct Device {
     pub(super) now: Instant,
     /// Bytes that were not taken in.
     rest: Vec<u8>,
+    /// The messages that were taken and not handled: label, topic and payload.
+    in_hand: Vec<(Label, Vec<u8>)>,
 }
 
 fn memory(length: usize) -> &'static mut [u8] {
@@ -72,6 +74,7 @@ impl Device {
             lines: RefCell::default(),
             now: Instant::from_secs(100),
             rest: Vec::new(),
+            in_hand: Vec::new(),
         }
     }
 
@@ -186,9 +189,19 @@ impl Device {
     pub(super) fn take(&mut self) -> Option<(Label, String, Vec<u8>)> {
         let mut buffer = [0; 512];
         let taken = self.inbox.take(&mut buffer)?;
+        let bytes = buffer[..taken.topic + taken.payload].to_vec();
+        self.in_hand.push((taken.label, bytes));
         let (topic, rest) = buffer.split_at(taken.topic);
         let topic = String::from_utf8(topic.to_vec()).unwrap();
         Some((taken.label, topic, rest[..taken.payload].to_vec()))
+    }
+
+    /// The message that was taken with this label is handled.
+    pub(super) fn handled(&mut self, label: &Label) {
+        let known = |(other, _): &(Label, _)| other == label;
+        let index = self.in_hand.iter().position(known);
+        let (label, bytes) = self.in_hand.remove(index.expect("it was taken"));
+        self.session.handled(&label, &bytes);
     }
 
     pub(super) fn pass(&mut self, seconds: u64) -> Result<(), Failure> {

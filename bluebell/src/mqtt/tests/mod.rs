@@ -1,5 +1,6 @@
 //! The client against an implementation of MQTT that is not ours.
 
+mod again;
 mod alive;
 mod broker;
 mod codec;

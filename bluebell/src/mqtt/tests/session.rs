@@ -156,13 +156,13 @@ fn a_message_is_acknowledged_after_it_was_handled() {
         (QoS::AtLeastOnce, "switch/a", b"1".to_vec())
     );
     assert!(device.talk(&mut peer).is_empty());
-    device.session.handled(&label);
+    device.handled(&label);
     assert_eq!(
         all_words(&device.talk(&mut peer)),
         [std::format!("puback {first}")]
     );
     let (label, ..) = device.take().unwrap();
-    device.session.handled(&label);
+    device.handled(&label);
     assert_eq!(
         all_words(&device.talk(&mut peer)),
         [
@@ -184,10 +184,12 @@ fn a_message_that_was_not_handled_comes_again_and_is_delivered_once() {
             device.lose();
             peer.close();
             if handled_while_away {
-                device.session.handled(&label);
+                device.handled(&label);
             }
             device.come_online(&mut peer, true, vec![]);
-            device.session.handled(&label);
+            if !handled_while_away {
+                device.handled(&label);
+            }
             let answers = device.talk(&mut peer);
             assert!(handled_while_away || !answers.is_empty());
             assert_eq!(device.take(), None, "{qos:?}");
@@ -208,11 +210,11 @@ fn an_answer_is_not_given_in_another_session_than_the_messages() {
     device.come_online(&mut peer, false, vec![]);
     peer.publish("switch/a", b"new", QoS::AtLeastOnce);
     device.talk(&mut peer);
-    device.session.handled(&old);
+    device.handled(&old);
     assert!(device.talk(&mut peer).is_empty());
     let (new, ..) = device.take().unwrap();
     assert_eq!(old.identifier, new.identifier);
-    device.session.handled(&new);
+    device.handled(&new);
     assert_eq!(device.talk(&mut peer).len(), 1);
 }
 
@@ -236,7 +238,7 @@ fn more_messages_than_a_broker_may_send_wait_until_others_are_acknowledged() {
     for number in 1..=30 {
         let (label, _, payload) = device.take().unwrap();
         assert_eq!(payload, [number], "in the order in which they came");
-        device.session.handled(&label);
+        device.handled(&label);
         assert_eq!(device.out(), [0x40, 2, 0, number], "each is acknowledged");
         device.hear(&[]).unwrap();
     }
@@ -253,7 +255,7 @@ fn more_messages_of_qos_2_than_a_broker_may_send_are_taken_too() {
     for number in 1..=12 {
         let (label, _, payload) = device.take().unwrap();
         assert_eq!(payload, [number]);
-        device.session.handled(&label);
+        device.handled(&label);
         assert_eq!(device.out(), [0x50, 2, 0, number], "each is received");
         device.hear(&[]).unwrap();
     }

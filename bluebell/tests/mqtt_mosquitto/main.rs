@@ -3,195 +3,22 @@
 //! Each test starts its own broker on a free port and ends it. Where mosquitto is not installed the
 //! tests say so and pass, except with `CI=true`.
 
+mod again;
+mod broker;
+mod proxy;
+
 use std::cell::{Cell, RefCell};
 use std::fmt::Arguments;
 use std::future::Future;
-use std::io::Write as _;
-use std::net::TcpStream;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use bluebell::board::System;
 use bluebell::log::Level;
-use bluebell::mqtt::{Delivery, Mqtt, MqttMemory, QoS, Settings, State, Subscriptions};
+use bluebell::mqtt::{Delivery, Mqtt, MqttMemory, QoS, Settings, State};
 use embassy_futures::select::select;
 use embassy_time::{Duration, Instant, Timer, with_timeout};
 
-const USER: &str = "garage";
-const PASSWORD: &str = "påssord 1%";
-
-struct Mosquitto {
-    child: Child,
-    port: u16,
-    folder: PathBuf,
-}
-
-impl Mosquitto {
-    /// A broker that asks for user and password; `None` where mosquitto is not installed.
-    fn start(name: &str) -> Option<Self> {
-        let program = [
-            "/usr/sbin/mosquitto",
-            "/usr/bin/mosquitto",
-            "/usr/local/sbin/mosquitto",
-        ]
-        .into_iter()
-        .find(|path| Path::new(path).exists());
-        if program.is_none() {
-            assert!(
-                std::env::var("CI").as_deref() != Ok("true"),
-                "mosquitto is not installed: apt-get install mosquitto mosquitto-clients"
-            );
-            println!(
-                "SKIP: mosquitto is not installed: apt-get install mosquitto mosquitto-clients"
-            );
-        }
-        program?;
-        let folder = std::env::temp_dir().join(format!("bluebell-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let passwords = folder.join("passwords");
-        std::fs::write(&passwords, "").unwrap();
-        let made = Command::new("mosquitto_passwd")
-            .args(["-b", passwords.to_str().unwrap(), USER, PASSWORD])
-            .stderr(Stdio::null())
-            .status();
-        assert!(made.unwrap().success());
-        let port = sim::port::free();
-        std::fs::write(
-            folder.join("mosquitto.conf"),
-            format!(
-                "listener {port} 127.0.0.1\nallow_anonymous false\npassword_file {}\nuser root\n\
-                 max_queued_messages 0\n",
-                passwords.display()
-            ),
-        )
-        .unwrap();
-        let child = Self::launch(&folder, port);
-        Some(Self {
-            child,
-            port,
-            folder,
-        })
-    }
-
-    fn launch(folder: &Path, port: u16) -> Child {
-        let child = Command::new("mosquitto")
-            .env("PATH", "/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
-            .args(["-c", folder.join("mosquitto.conf").to_str().unwrap()])
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let listens = || TcpStream::connect(("127.0.0.1", port)).is_ok();
-        for _ in 0..500 {
-            if listens() {
-                break;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
-        assert!(listens(), "mosquitto does not listen on port {port}");
-        child
-    }
-
-    fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    fn restart(&mut self) {
-        self.child = Self::launch(&self.folder, self.port);
-    }
-
-    fn client(&self, program: &str, arguments: &[&str]) -> Command {
-        let mut command = Command::new(program);
-        command
-            .args(["-V", "5", "-h", "127.0.0.1", "-p", &self.port.to_string()])
-            .args(["-u", USER, "-P", PASSWORD])
-            .args(arguments);
-        command
-    }
-
-    /// Publishes as somebody else would.
-    fn publish(&self, topic: &str, qos: &str, payload: &[u8]) {
-        let input = if payload.is_empty() { "-n" } else { "-s" };
-        let mut client = self
-            .client("mosquitto_pub", &["-t", topic, "-q", qos, input])
-            .stdin(Stdio::piped())
-            .spawn()
-            .unwrap();
-        client.stdin.take().unwrap().write_all(payload).unwrap();
-        assert!(client.wait().unwrap().success());
-    }
-
-    /// Publishes with QoS 1 what the broker keeps.
-    fn publish_retained(&self, topic: &str, payload: &[u8]) {
-        let payload = std::str::from_utf8(payload).unwrap();
-        let arguments = ["-t", topic, "-q", "1", "-r", "-m", payload];
-        let published = self.client("mosquitto_pub", &arguments).status().unwrap();
-        assert!(published.success());
-    }
-
-    /// Subscribes as somebody else would, for so many messages, each a line: retained, QoS, topic, hex.
-    fn listen(&self, topic: &str, qos: &str, count: &str) -> Listener {
-        let arguments = [
-            "-t",
-            topic,
-            "-q",
-            qos,
-            "-C",
-            count,
-            "-W",
-            "10",
-            "-F",
-            "%r %q %t %x",
-        ];
-        let child = self
-            .client("mosquitto_sub", &arguments)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        Listener(child)
-    }
-
-    fn settings<'a>(&self, subscriptions: &'a dyn Subscriptions) -> Settings<'a> {
-        Settings {
-            host: "127.0.0.1",
-            port: self.port,
-            own_broker: None,
-            user: USER,
-            password: PASSWORD,
-            client_id: "garage",
-            keep_alive: 5,
-            base_topic: "bluebell/garage",
-            subscriptions,
-            clean_start: true,
-            session_expiry: 3600,
-        }
-    }
-}
-
-impl Drop for Mosquitto {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        let _ = std::fs::remove_dir_all(&self.folder);
-    }
-}
-
-struct Listener(Child);
-
-impl Listener {
-    /// Waits until all messages have come, while the device goes on.
-    async fn lines(mut self) -> Vec<String> {
-        while self.0.try_wait().unwrap().is_none() {
-            Timer::after(Duration::from_millis(10)).await;
-        }
-        let output = self.0.wait_with_output().unwrap();
-        String::from_utf8(output.stdout)
-            .unwrap()
-            .lines()
-            .map(String::from)
-            .collect()
-    }
-}
+use broker::Mosquitto;
 
 struct Machine(Cell<u8>);
 
