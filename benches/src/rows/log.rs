@@ -59,7 +59,7 @@ pub(crate) fn measure(plan: &Plan) -> Result<Section, Failure> {
                 format!("{:.3}", each(written.erased)),
             ),
             Row::new(
-                "bytes programmed by bytes of lines",
+                "bytes programmed by bytes of text",
                 format!("{:.2} ×", written.programmed / written.bytes),
             )
             .against("the original: 16 ×"),
