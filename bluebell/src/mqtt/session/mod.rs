@@ -416,7 +416,7 @@ impl Session {
         }
         let others = self.other_identifiers();
         self.outbound
-            .fill(self.codec, &self.limits, room, others, outlet);
+            .fill(self.codec, &self.limits, [room, window], others, outlet);
         Put::Done
     }
 

@@ -1,7 +1,8 @@
 //! Messages to the broker that are not acknowledged yet.
 //!
 //! Guarantees: messages leave in the order of the outbox, at most `min(8, what the broker takes)` of them
-//! unacknowledged; each stays in the outbox until the broker has acknowledged it (QoS 2: completed it);
+//! unacknowledged, and once so many are, no more before half of them are acknowledged: what waits leaves
+//! together, in one segment, in place of one for each acknowledgement; each stays in the outbox until the broker has acknowledged it (QoS 2: completed it);
 //! an identifier is not used again while it is in flight.
 
 use core::fmt;
@@ -45,6 +46,8 @@ pub(super) struct Outbound {
     /// The first message of the outbox that was not sent in this session.
     next: Sequence,
     last_identifier: u16,
+    /// As many as may be were on their way, and half of them still are.
+    is_window_shut: bool,
 }
 
 impl Outbound {
@@ -61,6 +64,7 @@ impl Outbound {
     /// The broker has begun a new session: all that is in the outbox is sent anew.
     pub(super) fn forget(&mut self, outbox: &Outbox<'_>) {
         self.flights.clear();
+        self.is_window_shut = false;
         self.next = outbox.first();
     }
 
@@ -192,15 +196,19 @@ impl Outbound {
         Put::Done
     }
 
-    /// Sends what was not sent before, as far as the broker takes it.
+    /// Sends what was not sent before, as far as the broker takes it: `room` of a window of messages are free.
     pub(super) fn fill(
         &mut self,
         codec: &dyn Codec,
         limits: &Limits,
-        mut room: usize,
+        [mut room, window]: [usize; 2],
         others: [Option<u16>; 2],
         outlet: &mut Outlet<'_, '_>,
     ) {
+        if self.is_window_shut && room < window.div_ceil(2) {
+            return;
+        }
+        self.is_window_shut = false;
         while room > 0
             && !self.flights.is_full()
             && let Some(stored) = outlet.outbox.peek(self.next)
@@ -242,6 +250,7 @@ impl Outbound {
                     // There is room: it was asked for above.
                     let _ = self.flights.push(flight);
                     room -= 1;
+                    self.is_window_shut = room == 0;
                 }
             }
             self.next = sequence + 1;
