@@ -3,15 +3,19 @@
 //! these and the stacks.
 #![no_std]
 
+mod tcp;
+
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use bluebell::board::PortalServices;
 use edge_nal::{AddrType, TcpBind, TcpConnect, UdpBind};
-use edge_nal_embassy::{Dns, DnsError, Tcp, TcpAccept, TcpBuffers, TcpError, TcpSocket};
-use edge_nal_embassy::{Udp, UdpBuffers, UdpError, UdpSocket};
+use edge_nal_embassy::{Dns, DnsError, Udp, UdpBuffers, UdpError, UdpSocket};
 use embassy_net::driver::Driver;
 use embassy_net::{Config, DhcpConfig, Ipv4Cidr, Runner, Stack, StackResources, StaticConfigV4};
-use static_cell::StaticCell;
+use static_cell::{ConstStaticCell, StaticCell};
+
+pub use tcp::{Acceptor, Receiving, Sending, Socket, TcpError};
+use tcp::{Buffers, Tcp};
 
 /// The device's address on its own access point. Phones that take an answer with a private address for
 /// "no internet" open no sign-in window (`bluebell/tests/portal/captive.toml`), so this one is of the
@@ -38,21 +42,19 @@ struct Pool<T>(T);
 // `Sync` and live in the device's one task.
 unsafe impl<T> Sync for Pool<T> {}
 
-static STATION_TCP_BUFFERS: Pool<TcpBuffers<STATION_TCP, 1460, 1460>> = Pool(TcpBuffers::new());
 static STATION_UDP_BUFFERS: Pool<UdpBuffers<STATION_UDP, 256, 256, 2>> = Pool(UdpBuffers::new());
-static PORTAL_TCP_BUFFERS: Pool<TcpBuffers<PORTAL_TCP, 2048, 1024>> = Pool(TcpBuffers::new());
 static PORTAL_UDP_BUFFERS: Pool<UdpBuffers<PORTAL_UDP, 1024, 1536, 3>> = Pool(UdpBuffers::new());
 
 /// Where the broker, the time server and name servers are.
 pub struct Station {
-    tcp: Tcp<'static>,
+    tcp: Tcp<STATION_TCP>,
     udp: Udp<'static>,
     dns: Dns<'static>,
 }
 
 /// Where the person with the phone is.
 pub struct Portal {
-    tcp: Tcp<'static>,
+    tcp: Tcp<PORTAL_TCP>,
     udp: Udp<'static>,
 }
 
@@ -79,6 +81,10 @@ impl<D: Driver + 'static> Network<D> {
     pub fn start(station: D, access_point: D, seed: u64) -> Self {
         static STATION: StaticCell<StackResources<STATION_SOCKETS>> = StaticCell::new();
         static ACCESS_POINT: StaticCell<StackResources<PORTAL_SOCKETS>> = StaticCell::new();
+        static STATION_BUFFERS: ConstStaticCell<[Buffers<1460, 1460>; STATION_TCP]> =
+            ConstStaticCell::new([([0; 1460], [0; 1460]); STATION_TCP]);
+        static PORTAL_BUFFERS: ConstStaticCell<[Buffers<1024, 2048>; PORTAL_TCP]> =
+            ConstStaticCell::new([([0; 1024], [0; 2048]); PORTAL_TCP]);
 
         let (stack, first) = embassy_net::new(
             station,
@@ -100,12 +106,12 @@ impl<D: Driver + 'static> Network<D> {
             stack,
             runners: [first, second],
             station: Station {
-                tcp: Tcp::new(stack, &STATION_TCP_BUFFERS.0),
+                tcp: Tcp::new(stack, STATION_BUFFERS.take()),
                 udp: Udp::new(stack, &STATION_UDP_BUFFERS.0),
                 dns: Dns::new(stack),
             },
             portal: Portal {
-                tcp: Tcp::new(portal, &PORTAL_TCP_BUFFERS.0),
+                tcp: Tcp::new(portal, PORTAL_BUFFERS.take()),
                 udp: Udp::new(portal, &PORTAL_UDP_BUFFERS.0),
             },
             services: PortalServices {
@@ -118,7 +124,7 @@ impl<D: Driver + 'static> Network<D> {
 
 impl TcpConnect for Station {
     type Error = TcpError;
-    type Socket<'a> = TcpSocket<'a>;
+    type Socket<'a> = Socket<'a>;
 
     async fn connect(&self, remote: SocketAddr) -> Result<Self::Socket<'_>, Self::Error> {
         self.tcp.connect(remote).await
@@ -153,10 +159,13 @@ impl edge_nal::Dns for Station {
 
 impl TcpBind for Portal {
     type Error = TcpError;
-    type Accept<'a> = TcpAccept<'a>;
+    type Accept<'a> = Acceptor<'a, PORTAL_TCP>;
 
     async fn bind(&self, local: SocketAddr) -> Result<Self::Accept<'_>, Self::Error> {
-        self.tcp.bind(local).await
+        Ok(Acceptor {
+            tcp: &self.tcp,
+            local,
+        })
     }
 }
 

@@ -15,7 +15,7 @@ use embassy_sync::signal::Signal;
 use heapless::{String, Vec};
 
 /// The device, as the phone finds it.
-const PORTAL: Ipv4Addr = Ipv4Addr::new(192, 168, 4, 1);
+const PORTAL: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 /// The broker, and the address and name server beside it.
 pub(crate) const BROKER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 const BROKER_PORT: u16 = 1883;

@@ -2,8 +2,12 @@
 //! network namespace of its own.
 
 use std::fs;
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
+use std::time::Duration;
+
+use rustix::net::sockopt::set_socket_linger;
 
 use crate::machine::{Folder, Machine, Wire, is_installed};
 
@@ -13,6 +17,10 @@ const ON_LEASE: &str = r#"#!/bin/sh
 ip address add "$ip/$mask" dev "$interface"
 echo "address=$ip/$mask router=$router dns=$dns lease=$lease"
 "#;
+
+/// How often a burst of clients comes, and how many at once: as many as the portal has seats.
+const BURSTS: u32 = 8;
+const CLIENTS: u32 = 4;
 
 #[test]
 fn a_phone_on_the_access_point_gets_an_address_and_is_led_to_the_portal() {
@@ -71,6 +79,26 @@ fn a_phone_on_the_access_point_gets_an_address_and_is_led_to_the_portal() {
     let mut browser = phone(&machine, "curl");
     let page = said(browser.args(["--silent", "--max-time", "20", "http://192.0.2.1/plain"]));
     assert!(page.contains("<html"), "{page}");
+}
+
+#[test]
+fn clients_that_reset_their_connection_at_once_do_not_bring_the_device_down() {
+    if !is_installed("qemu-system-riscv32", "qemu-system-misc") {
+        return;
+    }
+    let folder = Folder::new();
+    let machine = Machine::start(&folder, None);
+    machine.wait_for_answer("GET /setup", "HTTP/1.1 200");
+    for _ in 0..BURSTS {
+        let clients = (0..CLIENTS).map(|_| TcpStream::connect(machine.portal));
+        for client in clients.filter_map(Result::ok).collect::<Vec<_>>() {
+            // As a port scan does it: what is closed now is reset, not ended.
+            set_socket_linger(&client, Some(Duration::ZERO)).expect("it is a socket");
+        }
+        machine.wait_for_answer("GET /setup", "HTTP/1.1 200");
+    }
+    let printed = machine.console.text();
+    assert!(!printed.contains("panicked"), "{printed}");
 }
 
 /// A program on the phone.
