@@ -128,7 +128,8 @@ pub struct OwnServers {
 /// A Wi-Fi radio that is station and access point at once, on one channel.
 ///
 /// Every method is cancellation safe in this sense: after a dropped future the next call begins
-/// afresh. The framework bounds each call's time; the radio need not.
+/// afresh, but for a dropped [`join`](Self::join): until the next `join` or [`leave`](Self::leave) it may
+/// go on, and a scan meanwhile may fail. The framework bounds each call's time; the radio need not.
 pub trait Radio {
     /// Sets the regulatory country (ISO 3166-1, two letters), before anything else is asked of the radio.
     fn set_country(&mut self, _country: [u8; 2]) {}
@@ -158,7 +159,7 @@ pub trait Radio {
     /// next call. Pending for ever when none was joined.
     async fn lost(&mut self);
 
-    /// Leaves the joined network, if any.
+    /// Leaves the network that is joined or being joined, if any.
     async fn leave(&mut self);
 
     /// The joined network's signal in dBm, where it is known.

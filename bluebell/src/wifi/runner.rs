@@ -15,7 +15,7 @@ use super::policy::{CHANNELS, Due, Event, Failure, Policy, Task, Who};
 use super::{
     AccessPoint, JoinFailure, JoinTarget, Keep, Password, Place, Scan, Ssid, StoredNetwork, Wifi,
 };
-use crate::board::{Radio, System};
+use crate::board::{Radio, RadioError, System};
 use crate::log;
 use crate::log::{Level, Log};
 
@@ -37,7 +37,7 @@ pub struct Settings<'a> {
 
 /// What a task has come to.
 enum Outcome {
-    Scanned,
+    Scanned(Result<(), RadioError>),
     Joined(Result<(), JoinFailure>),
     Address(Ipv4Addr),
     Lost,
@@ -224,7 +224,8 @@ impl Device<'_, '_> {
             _ => {}
         }
         self.inform(match outcome {
-            Outcome::Scanned => Event::Scanned,
+            Outcome::Scanned(Ok(())) => Event::Scanned,
+            Outcome::Scanned(Err(RadioError)) => Event::ScanFailed,
             Outcome::Joined(result) => Event::Joined(*result),
             Outcome::Address(address) => Event::Address(*address),
             Outcome::Lost => Event::Lost,
@@ -276,8 +277,7 @@ async fn perform<R: Radio, K: Keep>(
             Outcome::AccessPoint(true)
         }
         Task::Scan { channel, probe } => {
-            scan(channel, probe, radio, device).await;
-            Outcome::Scanned
+            Outcome::Scanned(scan(channel, probe, radio, device).await)
         }
         Task::Join { who, place } => Outcome::Joined(join(who, place, radio, keep, device).await),
     }
@@ -288,7 +288,7 @@ async fn scan<R: Radio>(
     probe: Option<Who>,
     radio: &mut R,
     device: &Device<'_, '_>,
-) {
+) -> Result<(), RadioError> {
     let name = probe.and_then(|who| device.policy.borrow().name(who).cloned());
     let listed = probe.is_none();
     if listed && channel.is_none_or(|channel| channel == *CHANNELS.start()) {
@@ -310,6 +310,7 @@ async fn scan<R: Radio>(
     if listed && last && result.is_ok() {
         device.wifi.list_ends();
     }
+    result
 }
 
 async fn join<R: Radio, K: Keep>(

@@ -1,9 +1,9 @@
 //! The radio: the vendor's driver, which is station and access point at once, as the framework asks
 //! for it.
 //!
-//! Guarantees: a call that was dropped leaves nothing behind that the next call does not clear away,
-//! first of all a join that is still going on. Opening and closing the access point restarts the
-//! driver, which loses the joined network; that is reported as a loss.
+//! Guarantees: a call that was dropped leaves nothing behind that the next call does not clear away, but
+//! for a join, which goes on until the next join or leaving; a scan fails meanwhile. Opening and closing
+//! the access point restarts the driver, which loses the joined network; that is reported as a loss.
 
 use core::future::pending;
 use core::net::Ipv4Addr;

@@ -39,6 +39,8 @@ pub struct AirRadio {
     antenna: Antenna,
     address: Ipv4Addr,
     restarts: bool,
+    /// Whether a join is going on, also one that was dropped: it goes on until the radio is told to leave.
+    joining: bool,
     joined: Option<Joined>,
 }
 
@@ -109,6 +111,7 @@ impl AirRadio {
             },
             address,
             restarts: false,
+            joining: false,
             joined: None,
         }
     }
@@ -181,46 +184,8 @@ impl AirRadio {
         find()
     }
 
-    async fn change_access_point(&mut self, access_point: Option<(String, String)>) {
-        Timer::after(self.air.timing().access_point).await;
-        let restarts = self.restarts;
-        let mut view = self.antenna.lock();
-        if let Some(joined) = self.joined.as_mut().filter(|_| restarts) {
-            joined.epoch = None;
-            view.online = None;
-        }
-        view.access_point = access_point;
-    }
-}
-
-impl Radio for AirRadio {
-    async fn scan(
-        &mut self,
-        scan: &Scan<'_>,
-        found: &mut dyn FnMut(Sighting),
-    ) -> Result<(), RadioError> {
-        self.antenna.note(Operation::Scan {
-            channel: scan.channel,
-            probe: scan.probe.map(ToString::to_string),
-        });
-        match scan.channel {
-            Some(channel) if CHANNELS.contains(&channel) => {
-                self.listen(channel, scan.probe, found).await;
-            }
-            Some(_) => return Err(RadioError),
-            None => {
-                for channel in CHANNELS {
-                    self.listen(channel, scan.probe, found).await;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    async fn join(&mut self, target: &JoinTarget<'_>) -> Result<(), JoinFailure> {
+    async fn associate(&mut self, target: &JoinTarget<'_>) -> Result<(), JoinFailure> {
         let ssid = target.ssid.as_str();
-        self.antenna.note(Operation::Join(ssid.into()));
-        self.leave().await;
         let found = match target.heard {
             Some((bssid, channel)) => self.seek(ssid, channel, Some(bssid)).await,
             None => {
@@ -254,6 +219,55 @@ impl Radio for AirRadio {
         Ok(())
     }
 
+    async fn change_access_point(&mut self, access_point: Option<(String, String)>) {
+        Timer::after(self.air.timing().access_point).await;
+        let restarts = self.restarts;
+        let mut view = self.antenna.lock();
+        if let Some(joined) = self.joined.as_mut().filter(|_| restarts) {
+            joined.epoch = None;
+            view.online = None;
+        }
+        view.access_point = access_point;
+    }
+}
+
+impl Radio for AirRadio {
+    async fn scan(
+        &mut self,
+        scan: &Scan<'_>,
+        found: &mut dyn FnMut(Sighting),
+    ) -> Result<(), RadioError> {
+        self.antenna.note(Operation::Scan {
+            channel: scan.channel,
+            probe: scan.probe.map(ToString::to_string),
+        });
+        if self.joining {
+            return Err(RadioError);
+        }
+        match scan.channel {
+            Some(channel) if CHANNELS.contains(&channel) => {
+                self.listen(channel, scan.probe, found).await;
+            }
+            Some(_) => return Err(RadioError),
+            None => {
+                for channel in CHANNELS {
+                    self.listen(channel, scan.probe, found).await;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn join(&mut self, target: &JoinTarget<'_>) -> Result<(), JoinFailure> {
+        self.antenna
+            .note(Operation::Join(target.ssid.as_str().into()));
+        self.leave().await;
+        self.joining = true;
+        let result = self.associate(target).await;
+        self.joining = false;
+        result
+    }
+
     async fn address(&mut self) -> Ipv4Addr {
         let gives = |world: &World| self.station(world).filter(|s| s.dhcp).map(|_| ());
         loop {
@@ -277,6 +291,7 @@ impl Radio for AirRadio {
     }
 
     async fn leave(&mut self) {
+        self.joining = false;
         self.joined = None;
         self.antenna.lock().online = None;
     }

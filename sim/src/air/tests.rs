@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::net::Ipv4Addr;
 
-use bluebell::board::Radio;
+use bluebell::board::{Radio, RadioError};
 use bluebell::wifi::{AccessPoint, JoinFailure, JoinTarget, Password, Scan, Ssid};
 use embassy_futures::join::join;
 use embassy_futures::select::{Either, select};
@@ -350,5 +350,27 @@ fn another_thread_can_change_the_air() {
         let thread = std::thread::spawn(move || elsewhere.switch("home", false));
         radio.lost().await;
         thread.join().unwrap();
+    });
+}
+
+#[test]
+fn a_join_that_was_dropped_keeps_the_radio_from_scanning_until_it_leaves() {
+    let air = Air::new();
+    air.add(Station {
+        mute: true,
+        ..Station::new("mute")
+    });
+    run_virtual(async {
+        let mut radio = radio(&air);
+        let joined = join_with(&mut radio, "mute", "");
+        let waited = select(joined, Timer::after(Duration::from_secs(5))).await;
+        assert!(matches!(waited, Either::Second(())));
+        let all = Scan {
+            channel: None,
+            probe: None,
+        };
+        assert_eq!(radio.scan(&all, &mut |_| {}).await, Err(RadioError));
+        radio.leave().await;
+        assert_eq!(heard(&mut radio, all).await.len(), 1);
     });
 }

@@ -5,15 +5,18 @@ use super::*;
 impl Policy {
     /// Begins a round through the known networks.
     pub(super) fn begin_round(&mut self, now: Instant, random: u32) {
+        self.plan_round(now);
+        self.proceed(now, random);
+    }
+
+    fn plan_round(&mut self, now: Instant) {
         let phone = self.portal.is_phone_there(now);
         if self.known.is_empty() {
             // Only the list is kept fresh, while nobody is looking.
             if !phone {
                 self.listing = Listing::Wanted;
             }
-            self.enter(Phase::Rest {
-                until: now + CEILING,
-            });
+            self.round = Round::over(now);
             return;
         }
         let circumstances = Circumstances {
@@ -31,7 +34,6 @@ impl Policy {
         if phone && self.portal.is_patience_over(now) {
             self.listing = Listing::Wanted;
         }
-        self.proceed(now, random);
     }
 
     /// Takes the round's next step.
@@ -70,6 +72,12 @@ impl Policy {
         self.starting = false;
         if !self.been_online {
             self.open_portal();
+        }
+        if self.known.is_empty() {
+            self.enter(Phase::Rest {
+                until: now + CEILING,
+            });
+            return;
         }
         // Delays count from one beginning to the next, so that a slow round does not add to them.
         let delay = self.backoff.next(now, random).min(CEILING);
@@ -119,6 +127,30 @@ impl Policy {
                 self.round.scanned();
                 self.proceed(now, random);
             }
+        }
+    }
+
+    /// A scan was not made to its end. What it has heard counts all the same; that it has not heard a
+    /// network says nothing.
+    pub(super) fn scan_failed(&mut self, now: Instant, random: u32, probe: Option<Who>) {
+        match probe.filter(|_| self.found.is_none()) {
+            Some(Who::Submitted) if self.asked_again => {
+                self.failed(now, random, Who::Submitted, JoinFailure::TimedOut);
+            }
+            // The radio may still be busy with what it was doing before.
+            Some(who) => {
+                self.asked_again |= who == Who::Submitted;
+                self.enter(Phase::Leave { until: now + LEAVE });
+            }
+            None => self.scanned(now, random, probe),
+        }
+    }
+
+    /// The radio is on no network, nor about to be.
+    pub(super) fn left(&mut self, now: Instant, random: u32) {
+        match self.submission {
+            SubmissionState::Joining(_) => self.scan(now, Some(Who::Submitted)),
+            _ => self.proceed(now, random),
         }
     }
 
@@ -200,8 +232,7 @@ impl Policy {
                     // Back to the network that was good until a moment ago.
                     self.rounds = 1;
                 }
-                self.begin_round(now, random);
-                return;
+                self.plan_round(now);
             }
         }
         if matches!(reason, JoinFailure::TimedOut | JoinFailure::NoDhcp) {
@@ -320,6 +351,7 @@ impl Policy {
         self.submitted = Some(ssid.clone());
         self.submission = SubmissionState::Joining(JoinStep::Joining);
         self.asked_by_name = place.is_none();
+        self.asked_again = false;
         self.found = None;
         match place {
             Some(place) => self.join(now, Who::Submitted, place),

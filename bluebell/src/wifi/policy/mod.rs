@@ -78,8 +78,9 @@ pub(super) enum Event<'a> {
     /// The stored networks are known.
     Started,
     Heard(&'a Sighting),
-    /// A scan is over, with or without success.
     Scanned,
+    /// The radio could not scan, or not to the end.
+    ScanFailed,
     Joined(Result<(), JoinFailure>),
     Address(Ipv4Addr),
     Lost,
@@ -171,6 +172,8 @@ pub(super) struct Policy {
     submission: SubmissionState,
     /// The submission was asked for by its name.
     asked_by_name: bool,
+    /// Its probe could not run, and was made again.
+    asked_again: bool,
     /// The submission has cut off a link that was good.
     interrupted: bool,
     outage_since: Instant,
@@ -205,6 +208,7 @@ impl Policy {
             submitted: None,
             submission: SubmissionState::Idle,
             asked_by_name: false,
+            asked_again: false,
             interrupted: false,
             outage_since: now,
             settling_until: now,
@@ -357,6 +361,10 @@ impl Policy {
                 Phase::Scan { probe, .. } => self.scanned(now, random, probe),
                 _ => self.listed(now, random),
             },
+            Event::ScanFailed => match self.phase {
+                Phase::Scan { probe, .. } => self.scan_failed(now, random, probe),
+                _ => self.listed(now, random),
+            },
             Event::Joined(result) => {
                 if let Phase::Join { who, place, .. } = self.phase {
                     match result {
@@ -382,7 +390,7 @@ impl Policy {
             },
             Event::Left => {
                 if let Phase::Leave { .. } = self.phase {
-                    self.proceed(now, random);
+                    self.left(now, random);
                 }
             }
             Event::AccessPoint(done) => {
@@ -457,14 +465,14 @@ impl Policy {
             Phase::Rest { until } if until <= now && self.listing == Listing::Idle => {
                 self.begin_round(now, random);
             }
-            Phase::Scan { probe, until } if until <= now => self.scanned(now, random, probe),
+            Phase::Scan { probe, until } if until <= now => self.scan_failed(now, random, probe),
             Phase::Join { who, until, .. } if until <= now => {
                 self.failed(now, random, who, JoinFailure::TimedOut);
             }
             Phase::Address { who, until, .. } if until <= now => {
                 self.failed(now, random, who, JoinFailure::NoDhcp);
             }
-            Phase::Leave { until } if until <= now => self.proceed(now, random),
+            Phase::Leave { until } if until <= now => self.left(now, random),
             _ => {}
         }
         if self.is_at_leisure() {

@@ -7,6 +7,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::wifi::{Auth, Password, StoredNetwork};
 
+mod submission;
+
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 const AFTER: Duration = Duration::from_secs(60);
 
@@ -246,6 +248,7 @@ fn answer(task: Task, value: u8) -> Event<'static> {
         Task::OpenAccessPoint { .. } | Task::CloseAccessPoint => {
             Event::AccessPoint(!value.is_multiple_of(4))
         }
+        Task::Scan { .. } if value.is_multiple_of(4) => Event::ScanFailed,
         Task::Scan { .. } => Event::Scanned,
         Task::Join { .. } => Event::Joined(match value % 6 {
             0 => Err(JoinFailure::WrongPassword),
@@ -278,8 +281,9 @@ proptest! {
             let heard;
             let event = match happening {
                 Anything::Answer(value) => answer(policy.task(), value),
-                Anything::Wrong(value) => match value % 4 {
+                Anything::Wrong(value) => match value % 5 {
                     0 => Event::Scanned,
+                    4 => Event::ScanFailed,
                     1 => Event::Lost,
                     2 => Event::AccessPoint(true),
                     _ => Event::Joined(Ok(())),
