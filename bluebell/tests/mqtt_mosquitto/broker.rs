@@ -1,9 +1,10 @@
 //! A real mosquitto, and others who use it.
 
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver, TryRecvError};
 
 use bluebell::mqtt::{Settings, Subscriptions};
 use embassy_time::{Duration, Timer};
@@ -121,26 +122,31 @@ impl Mosquitto {
         assert!(published.success());
     }
 
-    /// Subscribes as somebody else would, for so many messages, each a line: retained, QoS, topic, hex.
+    /// Subscribes as somebody else would, for so many messages, each a line: retained, QoS, topic, hex. Returns
+    /// when the broker has confirmed it.
     pub(crate) fn listen(&self, topic: &str, qos: &str, count: &str) -> Listener {
-        let arguments = [
-            "-t",
-            topic,
-            "-q",
-            qos,
-            "-C",
-            count,
-            "-W",
-            "10",
-            "-F",
-            "%r %q %t %x",
-        ];
-        let child = self
-            .client("mosquitto_sub", &arguments)
+        let arguments = ["-t", topic, "-q", qos, "-C", count, "-W", "60", "-d"];
+        let subscriber = self.client("mosquitto_sub", &arguments);
+        // A line as soon as it is whole, also into a pipe.
+        let mut child = Command::new("stdbuf")
+            .arg("-oL")
+            .arg(subscriber.get_program())
+            .args(subscriber.get_args())
+            .args(["-F", "MESSAGE %r %q %t %x"])
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        Listener(child)
+        let output = BufReader::new(child.stdout.take().unwrap());
+        let (told, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in output.lines().map_while(Result::ok) {
+                // Nobody may wait for the rest.
+                let _ = told.send(line);
+            }
+        });
+        let confirmed = lines.iter().any(|line| line.starts_with("Subscribed (mid"));
+        assert!(confirmed, "the broker has not taken the subscription");
+        Listener { child, lines }
     }
 
     pub(crate) fn settings<'a>(&self, subscriptions: &'a dyn Subscriptions) -> Settings<'a> {
@@ -169,19 +175,23 @@ impl Drop for Mosquitto {
 }
 
 /// A subscriber that ends after so many messages.
-pub(crate) struct Listener(Child);
+pub(crate) struct Listener {
+    child: Child,
+    lines: Receiver<String>,
+}
 
 impl Listener {
     /// Waits until all messages have come, while the device goes on.
     pub(crate) async fn lines(mut self) -> Vec<String> {
-        while self.0.try_wait().unwrap().is_none() {
-            Timer::after(Duration::from_millis(10)).await;
+        let mut messages = Vec::new();
+        loop {
+            match self.lines.try_recv() {
+                Ok(line) => messages.extend(line.strip_prefix("MESSAGE ").map(String::from)),
+                Err(TryRecvError::Empty) => Timer::after(Duration::from_millis(10)).await,
+                Err(TryRecvError::Disconnected) => break,
+            }
         }
-        let output = self.0.wait_with_output().unwrap();
-        String::from_utf8(output.stdout)
-            .unwrap()
-            .lines()
-            .map(String::from)
-            .collect()
+        self.child.wait().unwrap();
+        messages
     }
 }

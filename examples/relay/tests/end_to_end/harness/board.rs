@@ -293,7 +293,7 @@ impl Board {
         until("the press toggles the relay", || self.relay() != before);
         self.post("/api/pins/0", &json!({"level": 1}));
         // The release has to be seen as well before the next press.
-        std::thread::sleep(Duration::from_millis(200));
+        std::thread::sleep(Duration::from_millis(500));
     }
 
     pub(crate) fn cycle_power(&self) {
