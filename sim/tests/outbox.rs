@@ -306,6 +306,36 @@ fn a_full_outbox_refuses_the_newest_says_so_once_and_has_room_again() {
 }
 
 #[test]
+fn a_full_outbox_is_not_read_again_for_each_message_that_it_refuses() {
+    story(7, CONFIG, async |world, device, desk| {
+        world.broker.stop();
+        Timer::after(secs(1)).await;
+        let filling = "x".repeat(400);
+        for number in 0..150 {
+            let delivery = match number {
+                10..20 => KEEP.expiring_in(600),
+                _ => KEEP,
+            };
+            desk.publish("big", &format!("{number} {filling}"), delivery)
+                .await;
+        }
+        let read = device.flash.counts().bytes_read;
+        let refused = desk.refused.borrow().len();
+        for _ in 0..100 {
+            desk.publish("big", &filling, KEEP).await;
+        }
+        assert_eq!(desk.refused.borrow().len(), refused + 100);
+        let read = device.flash.counts().bytes_read - read;
+        assert!(read < 32 * 1024, "{read} bytes were read");
+        // The first of them that has expired makes room all the same.
+        Timer::after(secs(610)).await;
+        let taken = desk.taken.borrow().len();
+        desk.publish("big", "at last", KEEP).await;
+        assert_eq!(desk.taken.borrow().len(), taken + 1);
+    });
+}
+
+#[test]
 fn a_message_in_memory_alone_survives_an_outage_and_no_power_cut() {
     story(5, CONFIG, async |world, device, desk| {
         world.broker.stop();

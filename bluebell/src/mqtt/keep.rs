@@ -56,6 +56,9 @@ pub(super) struct Progress {
     /// The outbox on flash has refused a message and nothing has left since.
     pub(super) full: bool,
     refused: u32,
+    /// When a message on flash may have expired next, and by which time of day that was reckoned; none: nobody
+    /// has looked since the last one was written.
+    fresh: Option<(Instant, Option<i64>)>,
     /// Messages on flash that this device can never send, since somebody asked.
     unfit: u32,
 }
@@ -90,6 +93,7 @@ impl Progress {
             needed: 0,
             full: false,
             refused: 0,
+            fresh: None,
             unfit: 0,
         }
     }
@@ -356,32 +360,49 @@ impl<'m> Mqtt<'m> {
         store: &Store<'_>,
         fill: &mut dyn FnMut(&mut [u8]) -> Option<Filled>,
     ) -> Result<Option<Place>, WriteError> {
-        match store.push(fill).await {
+        let pushed = match store.push(fill).await {
             Err(WriteError::Full) if self.sweep(store).await => store.push(fill).await,
             other => other,
+        };
+        if let Ok(Some(_)) = pushed {
+            self.shared.borrow_mut().progress.fresh = None;
         }
+        pushed
     }
 
     /// Settles what has expired on flash; says whether there was any.
     async fn sweep(&self, store: &Store<'_>) -> bool {
         let moment = self.moment();
-        let (mut after, mut any) = (0, false);
+        let fresh = self.shared.borrow().progress.fresh;
+        if fresh.is_some_and(|(until, by)| moment.now < until && by == moment.unix_at_zero) {
+            return false;
+        }
+        let (mut after, mut any, mut until) = (0, false, Instant::MAX);
         loop {
             let mut found = None;
             let mut take = |waiting: Waiting<'_>| {
                 let mark = Mark::from_bytes(waiting.body);
-                let expired = mark.is_some_and(|mark| mark.has_expired(&moment));
-                found = Some((waiting.place, expired));
+                let left = mark.and_then(|mark| mark.left(&moment));
+                found = Some((waiting.place, left));
             };
             if store.next_waiting(after, &mut take).await.is_err() {
                 return any;
             }
-            let Some((place, expired)) = found else {
+            let Some((place, left)) = found else {
+                self.shared.borrow_mut().progress.fresh = Some((until, moment.unix_at_zero));
                 return any;
             };
-            if expired && store.settle(place).await.is_ok() {
-                any = true;
-                self.shared.borrow_mut().outbox.note_expired();
+            match left {
+                Some(0) if store.settle(place).await.is_ok() => {
+                    any = true;
+                    self.shared.borrow_mut().outbox.note_expired();
+                }
+                // What is left was rounded up to a second.
+                Some(left) => {
+                    let left = Duration::from_secs(u64::from(left.saturating_sub(1)));
+                    until = until.min(moment.now + left);
+                }
+                None => {}
             }
             after = place.sequence;
         }

@@ -74,6 +74,9 @@ pub(super) struct Queue {
     next: u32,
     /// The message that was handed out last.
     last: Option<Place>,
+    /// A record of this many bytes or more was refused, and no message has left since: it need not be looked
+    /// again. All ones: none was.
+    refused: u32,
     /// Messages that could not be read back, since somebody asked.
     damaged: u32,
 }
@@ -101,6 +104,7 @@ impl Queue {
             offset: SECTOR,
             next: next.max(1),
             last: None,
+            refused: u32::MAX,
             damaged: 0,
         };
         for index in 0..queue.sectors {
@@ -273,6 +277,9 @@ impl Queue {
         }
         let size = Record::size(length as u32);
         while self.head.is_none() || self.offset + size > SECTOR {
+            if size >= self.refused {
+                return Err(Failure::Full);
+            }
             self.make_room(medium, size, work).await?;
         }
         let sequence = self.next;
@@ -336,6 +343,7 @@ impl Queue {
             return Ok(self.retire(medium, index).await?);
         }
         if free == 0 || SECTOR - FIRST - bytes < size.max(WORTHWHILE) {
+            self.refused = size;
             return Err(Failure::Full);
         }
         Ok(self.move_from(medium, index, generation, work).await?)
@@ -365,7 +373,7 @@ impl Queue {
 
     /// Settles the messages before `sequence` whose place the one of this name takes.
     async fn supersede<F: MultiwriteNorFlash>(
-        &self,
+        &mut self,
         medium: &mut Medium<F>,
         name: &[u8],
         sequence: u32,
@@ -381,7 +389,7 @@ impl Queue {
                     && record.name as usize == name.len()
                     && medium.holds(record.address + HEADER, name).await?
                 {
-                    record.settle(medium).await?;
+                    self.leave(medium, record).await?;
                 }
             }
         }
@@ -407,7 +415,7 @@ impl Queue {
                 let (name, length) = (record.name as usize, record.length as usize);
                 return Ok(Some((record.place(), name, length)));
             }
-            record.settle(medium).await?;
+            self.leave(medium, record).await?;
             self.damaged += 1;
         }
     }
@@ -471,8 +479,17 @@ impl Queue {
                 .filter(|record| record.sequence == place.sequence),
         };
         match found {
-            Some(record) if record.waiting => record.settle(medium).await,
+            Some(record) if record.waiting => self.leave(medium, record).await,
             _ => Ok(()),
         }
+    }
+
+    async fn leave<F: MultiwriteNorFlash>(
+        &mut self,
+        medium: &mut Medium<F>,
+        record: Record,
+    ) -> Result<(), Failed> {
+        self.refused = u32::MAX;
+        record.settle(medium).await
     }
 }

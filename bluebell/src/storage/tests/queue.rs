@@ -115,6 +115,47 @@ fn a_full_queue_refuses_the_newest_and_takes_more_once_enough_is_settled() {
 }
 
 #[test]
+fn a_full_queue_that_is_asked_again_reads_nothing_until_a_message_leaves() {
+    let flash = chip();
+    boot(&flash, async |store| {
+        let long = noise(7, 400);
+        while push(store, &long, false).await.is_ok() {}
+        let reads = flash.counts().bytes_read;
+        for _ in 0..1000 {
+            assert_eq!(push(store, &long, false).await, Err(WriteError::Full));
+        }
+        assert_eq!(flash.counts().bytes_read, reads);
+        // There may be room for shorter ones, and they take none from the long ones.
+        while push(store, b"short", false).await.is_ok() {}
+        for (place, message) in waiting(store).await {
+            if message == long {
+                store.settle(place).await.unwrap();
+            }
+        }
+        push(store, &long, false).await.unwrap();
+    });
+}
+
+#[test]
+fn a_full_queue_takes_more_also_when_messages_leave_that_cannot_be_read_back() {
+    let flash = chip();
+    boot(&flash, async |store| {
+        let long = noise(7, 400);
+        while push(store, &long, false).await.is_ok() {}
+        let found = waiting(store).await;
+        // The last byte of each in the first sector but one.
+        let image = flash.image();
+        let ends = (START + SECTOR..START + 2 * SECTOR - long.len())
+            .filter(|at| image[*at..].starts_with(&long))
+            .map(|at| at + long.len() - 1);
+        ends.for_each(|byte| flash.flip(byte, 0));
+        assert_eq!(push(store, &long, false).await, Err(WriteError::Full));
+        assert!(waiting(store).await.len() < found.len() - 5);
+        push(store, &long, false).await.unwrap();
+    });
+}
+
+#[test]
 fn a_newer_message_takes_the_place_of_one_of_its_name_and_of_no_other() {
     boot(&chip(), async |store| {
         for (message, latest) in [
