@@ -3,7 +3,7 @@
 //! Guarantees: a network that was not proven displaces none that was; of one name there is at most one
 //! proven entry; a proven network always finds room.
 
-use super::{JoinFailure, MAX_NETWORKS, Place, Sighting, Ssid, StoredNetwork};
+use super::{Auth, JoinFailure, MAX_NETWORKS, Place, Sighting, Ssid, StoredNetwork};
 
 /// A set of slots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -22,6 +22,10 @@ impl Slots {
         self.0 |= 1 << slot;
     }
 
+    pub(super) fn remove(&mut self, slot: u8) {
+        self.0 &= !(1 << slot);
+    }
+
     pub(super) fn insert_all(&mut self, other: Self) {
         self.0 |= other.0;
     }
@@ -35,6 +39,8 @@ impl Slots {
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
     pub(super) ssid: Ssid,
+    /// Its password is stored.
+    pub(super) secured: bool,
     pub(super) proven: bool,
     pub(super) hidden: bool,
     pub(super) used: u32,
@@ -48,6 +54,12 @@ pub(super) struct Entry {
 }
 
 impl Entry {
+    /// Whether an access point is one of this network: an open one under the name of a network that has a
+    /// password is somebody else's.
+    pub(super) fn may_be(&self, sighting: &Sighting) -> bool {
+        self.ssid == sighting.ssid && !(self.secured && sighting.auth == Auth::Open)
+    }
+
     /// Whether all that is known to be wrong with it is that it is away.
     pub(super) fn is_promising(&self) -> bool {
         matches!(self.failure, None | Some(JoinFailure::NotFound))
@@ -81,6 +93,7 @@ impl Known {
     pub(super) fn set(&mut self, slot: u8, network: &StoredNetwork) -> Option<u8> {
         let entry = Entry {
             ssid: network.ssid.clone(),
+            secured: !network.password.is_empty(),
             proven: network.proven,
             hidden: network.hidden,
             used: network.used,
@@ -147,9 +160,12 @@ impl Known {
 
     /// Takes note of an access point; `by_name` when it was asked by its name.
     pub(super) fn hear(&mut self, sighting: &Sighting, by_name: bool) {
-        for entry in self.iter_mut().filter(|e| e.ssid == sighting.ssid) {
+        for entry in self.iter_mut().filter(|e| e.may_be(sighting)) {
             entry.visible |= !by_name;
-            if entry.heard.is_none_or(|(_, rssi)| rssi < sighting.rssi) {
+            // One that is heard again has moved meanwhile.
+            let better =
+                |(place, rssi): (Place, i8)| rssi < sighting.rssi || place.bssid == sighting.bssid;
+            if entry.heard.is_none_or(better) {
                 entry.heard = Some((Place::of(sighting), sighting.rssi));
             }
         }
@@ -252,6 +268,8 @@ impl Known {
         if let Some(entry) = self.0.get_mut(usize::from(slot)) {
             *entry = Some(Entry {
                 ssid: ssid.clone(),
+                // Its password comes when it is stored.
+                secured: false,
                 proven: true,
                 hidden,
                 used: latest.saturating_add(1),

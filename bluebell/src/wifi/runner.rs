@@ -405,6 +405,9 @@ async fn save<K: Keep>(
     proof: Proof,
     password: &Password,
 ) -> bool {
+    if let Some(entry) = device.policy.borrow_mut().known.get_mut(proof.slot) {
+        entry.secured = !password.is_empty();
+    }
     let network = device.proven(proof, password);
     // By reference: what is taken out of it would take its room a second time.
     let Some(network) = &network else {

@@ -126,6 +126,65 @@ fn a_network_that_has_changed_its_channel_is_found_again() {
 }
 
 #[test]
+fn a_network_that_moves_in_the_middle_of_a_scan_is_found_by_the_next_one_however_weak() {
+    let mut worst = 0;
+    for rssi in [-50, -85] {
+        let world = World::with(&[("home", 11, rssi)]).knows(&["away", "home"]);
+        worst = worst.max(world.run(async |device| {
+            let mut worst = 0;
+            device.online(9).await;
+            for (turn, tenths) in (10..300).step_by(3).enumerate() {
+                seconds(15).await;
+                device.air.switch("home", false);
+                Timer::after_millis(tenths * 100).await;
+                let change = Change {
+                    up: Some(true),
+                    channel: Some([2, 7, 12, 5][turn % 4]),
+                    ..Change::default()
+                };
+                device.air.change("home", &change);
+                worst = worst.max(device.online(9).await);
+            }
+            worst
+        }));
+    }
+    // Of the 4 s that are allowed.
+    assert!(worst <= 3400, "{worst} ms");
+}
+
+#[test]
+fn a_network_that_moves_while_a_device_boots_is_found_in_the_first_round() {
+    for millis in (200..2100).step_by(100) {
+        let world = World::with(&[("home", 1, -50)]).knows(&["home"]);
+        world.run(async |device| {
+            Timer::after_millis(millis).await;
+            let change = Change {
+                channel: Some(6),
+                ..Change::default()
+            };
+            device.air.change("home", &change);
+            let took = device.online(9).await;
+            assert!(took <= 3400, "{took} ms, moved after {millis} ms");
+        });
+    }
+}
+
+#[test]
+fn an_open_access_point_under_the_same_name_keeps_no_device_from_its_network() {
+    let world = World::with(&[("home", 1, -70)]).knows(&["home"]);
+    world.air.add(Station {
+        channel: 6,
+        rssi: -20,
+        ..Station::new("home")
+    });
+    world.run(async |device| {
+        let took = device.online(9).await;
+        assert!(took < 2500, "{took}");
+        assert_eq!(device.wifi.rssi(), Some(-70));
+    });
+}
+
+#[test]
 fn when_the_strongest_does_not_work_the_next_one_is_tried_in_the_same_round() {
     type Fault = fn(&mut Station);
     let faults: [(Fault, u64); 6] = [

@@ -102,16 +102,18 @@ impl Policy {
         };
         self.known.hear(sighting, probe.is_some());
         if let Some(who) = probe {
-            let asked = self.name(who) == Some(&sighting.ssid);
+            let asked = match who {
+                Who::Known(slot) => self.known.get(slot).is_some_and(|e| e.may_be(sighting)),
+                Who::Submitted => self.submitted.as_ref() == Some(&sighting.ssid),
+            };
             let better = self.found.is_none_or(|(_, rssi)| rssi < sighting.rssi);
             if asked && better {
                 self.found = Some((Place::of(sighting), sighting.rssi));
             }
             return;
         }
-        let enough = self.known.iter().find(|(slot, entry)| {
-            entry.ssid == sighting.ssid && self.round.is_enough(&self.known, *slot, sighting.rssi)
-        });
+        let enough = |(slot, _): &(u8, _)| self.round.is_enough(&self.known, *slot, sighting);
+        let enough = self.known.iter().find(enough);
         if let Some((slot, _)) = enough {
             self.round.cut_short(slot);
             self.join(now, Who::Known(slot), Place::of(sighting));
@@ -213,8 +215,8 @@ impl Policy {
         self.failure = Some(Failure { who, reason, again });
         match who {
             Who::Known(slot) => {
-                if self.round.stage() == round::Stage::Direct && reason == JoinFailure::NotFound {
-                    self.round.moved(slot);
+                if reason == JoinFailure::NotFound {
+                    self.round.missed(slot);
                 } else {
                     self.round.tried(slot);
                 }

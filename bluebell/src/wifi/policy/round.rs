@@ -2,13 +2,14 @@
 //!
 //! A round goes through at most four stages. *Direct*: the networks joined last are joined where they
 //! were, which takes a moment when they are there and hardly longer when they are not. *Scan*: all
-//! channels. *Candidates*: what was heard, the strongest first. *Probes*: what may be hidden is asked
-//! for by its name.
+//! channels. *Candidates*: what was heard, the strongest first; if one of them has gone from where it was heard,
+//! it may have moved to a channel that was scanned by then, and all are scanned once more. *Probes*: what may
+//! be hidden is asked for by its name.
 
 use embassy_time::{Duration, Instant};
 
-use super::super::Place;
 use super::super::known::{Known, Slots};
+use super::super::{Place, Sighting};
 
 /// A signal in dBm that is good enough not to look for a better one.
 pub(super) const STRONG: i8 = -70;
@@ -23,7 +24,7 @@ const FIRST_PROBES: u8 = 3;
 const CYCLE: u32 = 4;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Stage {
+enum Stage {
     Direct,
     Scan,
     Candidates,
@@ -64,14 +65,18 @@ pub(super) struct Round {
     stage: Stage,
     /// Networks that are done with in this round.
     tried: Slots,
-    /// Networks that were not where they were.
+    /// Networks that were not where they used to be.
     moved: Slots,
+    /// Networks that were not where they were heard in this round.
+    vanished: Slots,
+    /// They were looked for once more.
+    again: bool,
     direct: u8,
     promising: bool,
     scans: bool,
     probes: u8,
     all: bool,
-    /// A strong signal is joined as soon as it is heard.
+    /// What is enough is joined as soon as it is heard.
     hasty: bool,
 }
 
@@ -82,6 +87,8 @@ impl Round {
             stage: Stage::Over,
             tried: Slots::NONE,
             moved: Slots::NONE,
+            vanished: Slots::NONE,
+            again: false,
             direct: 0,
             promising: false,
             scans: false,
@@ -126,6 +133,8 @@ impl Round {
             stage: Stage::Direct,
             tried: Slots::NONE,
             moved: Slots::NONE,
+            vanished: Slots::NONE,
+            again: false,
             direct,
             promising: now.phone,
             scans: scans && !now.phone,
@@ -135,23 +144,33 @@ impl Round {
         }
     }
 
-    pub(super) fn stage(&self) -> Stage {
-        self.stage
-    }
-
     pub(super) fn tried(&mut self, slot: u8) {
         self.tried.insert(slot);
     }
 
     /// The network was not where it was, and may be elsewhere.
-    pub(super) fn moved(&mut self, slot: u8) {
-        self.moved.insert(slot);
+    pub(super) fn missed(&mut self, slot: u8) {
+        match self.stage {
+            Stage::Direct => self.moved.insert(slot),
+            // The scan was cut short and is made good in any case.
+            Stage::Scan if !self.again => {
+                self.again = true;
+                self.tried.remove(slot);
+            }
+            Stage::Candidates if !self.again => self.vanished.insert(slot),
+            _ => self.tried.insert(slot),
+        }
     }
 
-    /// Whether a network is to be joined that was just heard, without hearing the others.
-    pub(super) fn is_enough(&self, known: &Known, slot: u8, rssi: i8) -> bool {
-        let promising = known.get(slot).is_some_and(|entry| entry.is_promising());
-        self.hasty && promising && rssi >= STRONG && !self.tried.contains(slot)
+    /// Whether a network is to be joined that was just heard, without hearing the others: a strong one, or
+    /// the very access point that was joined last, on whatever channel it is now.
+    pub(super) fn is_enough(&self, known: &Known, slot: u8, heard: &Sighting) -> bool {
+        let entry = known.get(slot);
+        let Some(entry) = entry.filter(|entry| entry.is_promising() && entry.may_be(heard)) else {
+            return false;
+        };
+        let same = entry.place.is_some_and(|place| place.bssid == heard.bssid);
+        self.hasty && (heard.rssi >= STRONG || same) && !self.tried.contains(slot)
     }
 
     /// The scan is over.
@@ -192,6 +211,15 @@ impl Round {
             if let Some((slot, place)) = known.best_heard(self.tried) {
                 self.tried.insert(slot);
                 return Step::Join(slot, place);
+            }
+            if self.scans && !self.again && self.vanished != Slots::NONE {
+                self.again = true;
+                self.hasty = true;
+                self.vanished
+                    .iter()
+                    .for_each(|slot| self.tried.remove(slot));
+                self.stage = Stage::Scan;
+                return Step::Scan;
             }
             self.stage = Stage::Probes;
         }

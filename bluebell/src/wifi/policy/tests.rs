@@ -110,6 +110,136 @@ fn from_power_on_to_a_loss_and_back() {
 }
 
 #[test]
+fn an_access_point_that_was_joined_before_is_joined_as_soon_as_it_is_heard_elsewhere_however_weak()
+{
+    let mut policy = policy(&["a"]);
+    let a = sighting("a", 1, -60);
+    let other = sighting("a", 9, -85);
+    let moved = Sighting {
+        bssid: [1; 6],
+        ..sighting("a", 11, -85)
+    };
+    let there = Task::Join {
+        who: Who::Known(0),
+        place: Place {
+            bssid: [1; 6],
+            channel: 11,
+        },
+    };
+    play(
+        &mut policy,
+        &[
+            (0, Event::Started, FULL),
+            (100, Event::Heard(&a), FULL),
+            (2000, Event::Scanned, join(0, 1)),
+            (2300, Event::Joined(Ok(())), Task::Address),
+            (2400, Event::Address(ADDRESS), Task::Watch),
+            (99_000, Event::Lost, join(0, 1)),
+            (99_150, Event::Joined(Err(JoinFailure::NotFound)), FULL),
+            // In the first round the others are heard as well: one of them may be stronger.
+            (99_200, Event::Heard(&other), FULL),
+            (101_150, Event::Scanned, join(0, 9)),
+            (
+                101_300,
+                Event::Joined(Err(JoinFailure::Refused)),
+                Task::Rest,
+            ),
+            (101_400, Event::Tick, join(0, 1)),
+        ],
+    );
+    policy.known.get_mut(0).unwrap().failure = None;
+    play(
+        &mut policy,
+        &[
+            (101_550, Event::Joined(Err(JoinFailure::NotFound)), FULL),
+            (101_600, Event::Heard(&other), FULL),
+            (102_000, Event::Heard(&moved), there),
+        ],
+    );
+}
+
+#[test]
+fn a_network_that_has_gone_from_where_it_was_heard_is_looked_for_once_more_in_the_same_round() {
+    let mut policy = policy(&["a", "b"]);
+    let (a, b) = (sighting("a", 1, -50), sighting("b", 2, -60));
+    let elsewhere = sighting("a", 6, -50);
+    play(
+        &mut policy,
+        &[
+            (0, Event::Started, FULL),
+            (100, Event::Heard(&a), FULL),
+            (200, Event::Heard(&b), FULL),
+            (2000, Event::Scanned, join(0, 1)),
+            // First those that were heard as well.
+            (2150, Event::Joined(Err(JoinFailure::NotFound)), join(1, 2)),
+            (2450, Event::Joined(Err(JoinFailure::Refused)), FULL),
+            (3400, Event::Heard(&elsewhere), join(0, 6)),
+            // Once: then the round is over.
+            (3550, Event::Joined(Err(JoinFailure::NotFound)), FULL),
+            (5550, Event::Scanned, Task::OpenAccessPoint { channel: 2 }),
+        ],
+    );
+}
+
+#[test]
+fn an_open_access_point_under_the_name_of_a_network_with_a_password_is_not_joined() {
+    let mut policy = policy(&["a", "b"]);
+    policy.known.get_mut(0).unwrap().secured = true;
+    let open = |ssid| Sighting {
+        auth: Auth::Open,
+        ..sighting(ssid, 3, -20)
+    };
+    let a = sighting("a", 9, -80);
+    play(
+        &mut policy,
+        &[
+            (0, Event::Started, FULL),
+            (100, Event::Heard(&open("a")), FULL),
+            (200, Event::Heard(&a), FULL),
+            (2000, Event::Scanned, join(0, 9)),
+            (
+                2300,
+                Event::Joined(Err(JoinFailure::Refused)),
+                Task::OpenAccessPoint { channel: 2 },
+            ),
+        ],
+    );
+    // One that never had a password is.
+    play(
+        &mut self::policy(&["b"]),
+        &[
+            (0, Event::Started, FULL),
+            (100, Event::Heard(&open("b")), FULL),
+            (2000, Event::Scanned, join(0, 3)),
+        ],
+    );
+}
+
+#[test]
+fn a_network_that_moves_within_a_scan_is_joined_where_it_was_heard_last() {
+    let mut policy = policy(&["a"]);
+    let before = sighting("a", 1, -50);
+    let after = Sighting {
+        channel: 11,
+        rssi: -55,
+        ..before.clone()
+    };
+    let there = Task::Join {
+        who: Who::Known(0),
+        place: Place::of(&after),
+    };
+    play(
+        &mut policy,
+        &[
+            (0, Event::Started, FULL),
+            (100, Event::Heard(&before), FULL),
+            (1700, Event::Heard(&after), FULL),
+            (2000, Event::Scanned, there),
+        ],
+    );
+}
+
+#[test]
 fn what_does_not_answer_is_given_up_in_time() {
     let mut policy = policy(&["a"]);
     let a = sighting("a", 1, -60);
