@@ -28,7 +28,9 @@ use crate::log::Level;
 
 /// How long a step of connecting may take in the first minute of an outage, and later.
 const CONNECTING: [Duration; 2] = [Duration::from_secs(2), Duration::from_secs(10)];
-const ANSWERING: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(10)];
+/// The same for each answer until the device is online. Later there is no hurry: the next attempt may be a minute
+/// away, and a slow broker that finds a CONNECT given up hands the session over to it all the same.
+const ANSWERING: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(30)];
 
 /// How long the last words to a broker may take.
 const FAREWELL: Duration = Duration::from_millis(500);

@@ -74,6 +74,12 @@ impl Antenna {
         online.is_some_and(|(bssid, epoch)| self.air.lock().get(bssid, epoch).is_some())
     }
 
+    /// The access point on which the device has an address.
+    #[must_use]
+    pub fn bssid(&self) -> Option<[u8; 6]> {
+        self.lock().online.map(|(bssid, _)| bssid)
+    }
+
     /// The device's own access point while it is open: name and password.
     #[must_use]
     pub fn access_point(&self) -> Option<(String, String)> {

@@ -1,6 +1,7 @@
 //! The broker without its sockets: bytes and the time in, bytes and a deadline out.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 
 use embassy_time::{Duration, Instant};
 use mqtt_protocol_core::mqtt::common::Cursor;
@@ -49,9 +50,9 @@ impl Engine {
     }
 
     /// A connection was accepted.
-    pub(super) fn open(&mut self, now: Instant) -> LinkId {
+    pub(super) fn open(&mut self, now: Instant, client: SocketAddr) -> LinkId {
         self.next_link += 1;
-        let link = Link::new(now, &self.settings);
+        let link = Link::new(now, client, &self.settings);
         self.links.insert(self.next_link, link);
         self.next_link
     }

@@ -1,6 +1,7 @@
 //! One client's connection, as far as the protocol goes.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 
 use embassy_time::{Duration, Instant};
 use mqtt_protocol_core::mqtt::common::Cursor;
@@ -14,6 +15,7 @@ use super::message::Message;
 /// A client's connection.
 pub(super) struct Link {
     pub(super) connection: Connection<role::Server>,
+    pub(super) client: SocketAddr,
     /// What came before the first packet was complete.
     opening: Option<Vec<u8>>,
     pub(super) output: Vec<u8>,
@@ -27,7 +29,7 @@ pub(super) struct Link {
 
 impl Link {
     /// A connection that was just accepted.
-    pub(super) fn new(now: Instant, settings: &Settings) -> Self {
+    pub(super) fn new(now: Instant, client: SocketAddr, settings: &Settings) -> Self {
         let mut options = ConnectionOptions::new();
         if let Some(size) = settings.maximum_packet_size {
             options = options.maximum_packet_size_recv(size);
@@ -40,6 +42,7 @@ impl Link {
         connection.set_auto_ping_response(true);
         Self {
             connection,
+            client,
             opening: Some(Vec::new()),
             output: Vec::new(),
             closing: false,
@@ -50,6 +53,11 @@ impl Link {
             // Who says nothing is not kept for ever.
             silent_until: Some(now + Duration::from_secs(30)),
         }
+    }
+
+    /// Whether the CONNECT has not been looked at.
+    pub(super) fn is_unheard(&self) -> bool {
+        self.opening.is_some() && !self.closing
     }
 
     pub(super) fn send(&mut self, packet: &Packet) {

@@ -170,7 +170,17 @@ impl Broker {
         self.shared.delay.set(delay);
     }
 
-    /// Whether it serves everybody at once: it runs, lets everybody in and takes no time for it.
+    /// Whether it has yet to look at the CONNECT of a client that has given that connection up: when it does,
+    /// the session goes over to it, and whoever has it by then is thrown off.
+    pub fn is_behind(&self) -> bool {
+        let shared = &self.shared;
+        let engine = shared.engine.borrow();
+        let mut unheard = engine.links.values().filter(|link| link.is_unheard());
+        unheard.any(|link| !shared.host.is_connected_with(link.client))
+    }
+
+    /// Whether it serves everybody at once: it runs, lets everybody in, takes no time for it and has nothing
+    /// old to look at.
     pub fn is_well(&self) -> bool {
         let shared = &self.shared;
         let settings = &shared.engine.borrow().settings;
@@ -178,6 +188,7 @@ impl Broker {
             && shared.delay.get().as_ticks() == 0
             && !settings.refuse
             && settings.login.is_none()
+            && !self.is_behind()
     }
 
     /// Publishes a message of the test's own.

@@ -44,11 +44,12 @@ async fn accept(shared: &Rc<Shared>) {
     };
     loop {
         running(shared).await;
-        let Either::First(Ok((_, socket))) = select(acceptor.accept(), shared.changes.next()).await
+        let Either::First(Ok((client, socket))) =
+            select(acceptor.accept(), shared.changes.next()).await
         else {
             continue;
         };
-        let id = shared.engine.borrow_mut().open(Instant::now());
+        let id = shared.engine.borrow_mut().open(Instant::now(), client);
         let server = shared.clone();
         shared
             .connections

@@ -201,6 +201,17 @@ impl Host {
             .count()
     }
 
+    /// Whether it has a connection with this address and port of which both sockets are there.
+    pub fn is_connected_with(&self, peer: SocketAddr) -> bool {
+        let now = Instant::now();
+        let state = self.network.state.borrow();
+        state.connections.values().any(|connection| {
+            let side = connection.side_of(self.id);
+            side.is_some_and(|side| connection.addresses()[1 - side] == peer)
+                && connection.established(now)
+        })
+    }
+
     fn change_route(&self, change: impl FnOnce(&mut state::HostState)) {
         let mut state = self.network.state.borrow_mut();
         change(&mut state.hosts[self.id]);

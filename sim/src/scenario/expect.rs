@@ -4,7 +4,7 @@ use bluebell::{mqtt, wifi};
 use embassy_time::{Duration, Instant, Timer, with_timeout};
 
 use super::Application;
-use super::script::{Expect, Page, Seen, Wifi};
+use super::script::{Expect, Page, Seen, Wifi, bssid};
 use super::stage::Stage;
 use crate::broker::Broker;
 
@@ -82,6 +82,13 @@ impl<A: Application> Stage<'_, A> {
         }
         if expect.ssid.is_some() {
             same("ssid", &shown.ssid, &expect.ssid)?;
+        }
+        if let Some(number) = expect.access_point {
+            same(
+                "access_point",
+                &self.device.antenna().bssid(),
+                &Some(bssid(number)),
+            )?;
         }
         if let Some(wanted) = expect.online {
             let online = self.is_on() && shown.mqtt == Some(mqtt::State::Online);

@@ -1,7 +1,7 @@
 //! The application that Bluebell's own scenarios are told about: a lamp that keeps account of itself.
 //!
 //! It watches what the framework promises to an application: that jobs run on their grid, that kept
-//! values are there after a power cut, that accepted messages arrive.
+//! values are there after a power cut, that accepted messages arrive, also over power cuts, and in order.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +26,8 @@ const COUNT_EVERY: Duration = Duration::from_secs(5);
 const KEPT: [&str; 3] = ["colour", "level", "scene"];
 /// How long an accepted message may take once everything is well.
 const DELIVERY: Duration = Duration::from_secs(20);
+/// So many that have arrived are remembered, since they may come once more: several times what an outbox holds.
+const REMEMBERED: usize = 4_096;
 
 /// A lamp. It obeys `lamp/set` and answers on `<base>/state`; keeps `name=value` of `lamp/keep`; keeps
 /// values until the flash is full on `lamp/fill`, and says on `lamp/full` how many fitted; hangs on
@@ -38,8 +40,11 @@ pub struct Lamp {
     grid: Cell<Option<Instant>>,
     last_slot: Cell<Option<u64>>,
     counted: Cell<u32>,
-    accepted: RefCell<BTreeMap<u32, Instant>>,
-    arrived: RefCell<BTreeSet<u32>>,
+    /// What was accepted and has not arrived as far as is known, by boot and number in it.
+    accepted: RefCell<BTreeMap<(u32, u32), Instant>>,
+    /// The newest that have arrived.
+    arrived: RefCell<BTreeSet<(u32, u32)>>,
+    spoilt: Cell<bool>,
     kept: RefCell<BTreeMap<String, Vec<String>>>,
     wrong: RefCell<Option<String>>,
 }
@@ -80,7 +85,8 @@ impl Lamp {
         // A full outbox refuses, and says so: then nothing was promised.
         if sent.is_ok() {
             self.counted.set(number + 1);
-            self.accepted.borrow_mut().insert(number, Instant::now());
+            let mut accepted = self.accepted.borrow_mut();
+            accepted.insert((self.boot.get(), number), Instant::now());
         }
     }
 
@@ -164,8 +170,6 @@ impl Application for Lamp {
         const MORNING: TimeOfDay = TimeOfDay::new(2, 30, 0);
         const NOON: TimeOfDay = TimeOfDay::new(12, 0, 0);
         self.boot.set(self.boot.get() + 1);
-        // What the last boot sent may have come in after its end.
-        self.arrived.borrow_mut().clear();
         device
             .subscribe("lamp/set", async |message, device| {
                 device.publish_state("state", message.payload()).await;
@@ -199,9 +203,13 @@ impl Application for Lamp {
         self.grid.set(None);
         self.last_slot.set(None);
         self.counted.set(0);
-        // What waits in the flash is for `sim/tests/outbox.rs`; here it is what one boot has accepted.
-        self.accepted.borrow_mut().clear();
-        self.arrived.borrow_mut().clear();
+        if self.spoilt.get() {
+            self.accepted.borrow_mut().clear();
+        }
+    }
+
+    fn spoilt(&self) {
+        self.spoilt.set(true);
     }
 
     fn arrived(&self, message: &Message) {
@@ -212,14 +220,16 @@ impl Application for Lamp {
         let Some((boot, number)) = text.split_once(':') else {
             return;
         };
-        if boot.parse() != Ok(self.boot.get()) {
+        let (Ok(boot), Ok(number)) = (boot.parse(), number.parse()) else {
             return;
-        }
-        let Ok(number) = number.parse() else { return };
+        };
         let mut arrived = self.arrived.borrow_mut();
         let newest = arrived.last().copied();
-        if arrived.insert(number) && newest.is_some_and(|newest| newest > number) {
-            self.complain(format!("message {number} came after {newest:?}"));
+        if arrived.insert((boot, number)) && newest > Some((boot, number)) {
+            self.complain(format!("message {boot}:{number} came after {newest:?}"));
+        }
+        if arrived.len() > REMEMBERED {
+            arrived.pop_first();
         }
     }
 
@@ -232,18 +242,15 @@ impl Application for Lamp {
         }
         let now = Instant::now();
         let mut accepted = self.accepted.borrow_mut();
-        let mut arrived = self.arrived.borrow_mut();
-        // What has come is done with, but for the newest, by which the order is judged.
-        accepted.retain(|number, _| !arrived.contains(number));
-        if let Some(newest) = arrived.pop_last() {
-            arrived.clear();
-            arrived.insert(newest);
-        }
+        let arrived = self.arrived.borrow();
+        accepted.retain(|message, _| !arrived.contains(message));
         match accepted.first_key_value() {
-            Some((number, at)) if now.saturating_duration_since(*at) > DELIVERY => Err(format!(
-                "message {number}, accepted {} s ago, has not arrived",
-                now.saturating_duration_since(*at).as_secs()
-            )),
+            Some(((boot, number), at)) if now.saturating_duration_since(*at) > DELIVERY => {
+                Err(format!(
+                    "message {boot}:{number}, accepted {} s ago, has not arrived",
+                    now.saturating_duration_since(*at).as_secs()
+                ))
+            }
             _ => Ok(()),
         }
     }

@@ -44,6 +44,10 @@ pub trait Application {
     /// The power is gone.
     fn off(&self) {}
 
+    /// What the device keeps on its flash may be lost from now on: bits of it have turned over, or it is
+    /// told to forget everything.
+    fn spoilt(&self) {}
+
     /// Presses the button on a pin, and lets it go.
     ///
     /// # Errors

@@ -175,7 +175,7 @@ async fn prepare<A: Application>(stage: &Stage<'_, A>, script: &Script) {
         }))
         .await;
     for network in &script.network {
-        let mut station = Station::new(network.ssid.get_ref());
+        let mut station = network.station();
         network.apply(&mut station);
         stage.keep_secret(&station.password, false);
         air.add(station);

@@ -71,6 +71,8 @@ pub struct Sweep {
 pub struct Network {
     /// Its name.
     pub ssid: Spanned<String>,
+    /// Which of several access points of that name; any unless said.
+    pub access_point: Option<u8>,
     /// Its password; `""` is none.
     pub password: Option<Spanned<String>>,
     /// Its channel, 1 to 13.
@@ -90,6 +92,22 @@ pub struct Network {
 }
 
 impl Network {
+    /// The access point that appears, before what is said of it is applied.
+    pub(super) fn station(&self) -> Station {
+        let mut station = Station::new(self.ssid.get_ref());
+        if let Some(number) = self.access_point {
+            station.bssid = bssid(number);
+        }
+        station
+    }
+
+    /// Whether an access point is this one, or one of these.
+    pub(super) fn means(&self, station: &Station) -> bool {
+        let one = self.access_point.map(bssid);
+        station.ssid == self.ssid.get_ref().as_bytes()
+            && one.is_none_or(|bssid| station.bssid == bssid)
+    }
+
     /// Applies what is said here.
     pub(super) fn apply(&self, station: &mut Station) {
         if let Some(password) = &self.password {
@@ -103,6 +121,12 @@ impl Network {
         station.refuses = self.refuses.unwrap_or(station.refuses);
         station.mute = self.mute.unwrap_or(station.mute);
     }
+}
+
+/// The hardware address of an access point that has a number.
+pub(super) const fn bssid(number: u8) -> [u8; 6] {
+    // Locally administered.
+    [0x02, 0xb2, 0, 0, 0, number]
 }
 
 /// When a step begins.
@@ -366,6 +390,8 @@ pub struct Expect {
     pub wifi: Option<Wifi>,
     /// The network that the device is on or is joining.
     pub ssid: Option<String>,
+    /// The number of the access point that it is on.
+    pub access_point: Option<u8>,
     /// Whether it is connected to the broker.
     pub online: Option<bool>,
     /// Whether its access point is open.

@@ -58,9 +58,6 @@ pub(super) struct Stage<'w, A> {
     pub(super) phone_used: Cell<Option<Instant>>,
     pub(super) booted: Cell<Option<Instant>>,
     pub(super) boots: Cell<u32>,
-    /// Until when the broker still has to do with what came in while it was slow.
-    pub(super) broker_slow_until: Cell<Instant>,
-    broker_takes: Cell<Duration>,
     /// When something was last done.
     pub(super) acted: Cell<Instant>,
     /// Somebody on the access point who only tries whether it listens.
@@ -101,8 +98,6 @@ impl<'w, A: Application> Stage<'w, A> {
             phone_used: Cell::new(None),
             booted: Cell::new(None),
             boots: Cell::new(0),
-            broker_slow_until: Cell::new(Instant::MIN),
-            broker_takes: Cell::new(Duration::MIN),
             acted: Cell::new(Instant::now()),
             passer,
             armed: Changes::default(),
@@ -264,29 +259,21 @@ impl<'w, A: Application> Stage<'w, A> {
                 self.unfinished.borrow_mut().clear();
             }
             Act::Network(change) => {
-                let ssid = change.ssid.get_ref().as_bytes();
+                let meant = |station: &Station| change.means(station);
                 if let Some(password) = &change.password {
                     self.keep_secret(password.get_ref(), false);
                 }
-                if !world.air.stations().iter().any(|known| known.ssid == ssid) {
-                    world.air.add(Station::new(change.ssid.get_ref()));
+                if !world.air.stations().iter().any(meant) {
+                    world.air.add(change.station());
                 }
                 world.air.edit_all(|station| {
-                    if station.ssid == ssid {
+                    if meant(station) {
                         change.apply(station);
                     }
                 });
             }
             Act::Broker(act) => self.broker(*act),
-            Act::BrokerTakes(time) => {
-                // What came in before is still looked at late: a connection that the device has long
-                // given up may then take its session away.
-                let before = self.broker_takes.replace(time.0);
-                let until = Instant::now() + before + before;
-                self.broker_slow_until
-                    .set(until.max(self.broker_slow_until.get()));
-                world.broker.set_slow(time.0);
-            }
+            Act::BrokerTakes(time) => world.broker.set_slow(time.0),
             Act::Line(line) => device.station.set_faults(line.faults()),
             Act::PhoneLine(line) => device.phone().set_faults(line.faults()),
             Act::TimeServer(act) => {
@@ -307,6 +294,7 @@ impl<'w, A: Application> Stage<'w, A> {
                 self.armed.happen();
             }
             Act::FlipBits(count) => {
+                self.application.spoilt();
                 let mut random = self.random.borrow_mut();
                 let length = device.flash.image().len() as u64;
                 for _ in 0..*count {
@@ -414,6 +402,7 @@ impl<'w, A: Application> Stage<'w, A> {
             match (words.next(), words.next()) {
                 (Some("restart"), _) => self.restarts_asked.set(self.restarts_asked.get() + 1),
                 (Some("factory"), _) => {
+                    self.application.spoilt();
                     self.restarts_asked.set(self.restarts_asked.get() + 1);
                     self.known.borrow_mut().clear();
                 }

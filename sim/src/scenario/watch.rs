@@ -141,7 +141,11 @@ impl Watch {
         };
         let shown = stage.device.shown().mqtt;
         if stage.booted.get().is_some() && shown == Some(mqtt::State::Online) {
-            self.online = Some(now);
+            // Until a connection that it had given up is looked at and takes the session over, it is online and
+            // the outage goes on: its delays do not begin anew.
+            if !stage.world.broker.is_behind() {
+                self.online = Some(now);
+            }
             self.online_since = self.online_since.or(Some(now));
         } else {
             self.online_since = None;
@@ -246,7 +250,7 @@ fn around<A: Application>(stage: &Stage<'_, A>) -> (Around, bool) {
     let misleading = bad + hidden > 0 || stage.phone_used.get().is_some_and(busy);
     let fine = Faults::default();
     let lines = device.station.faults() == fine && world.broker.host().faults() == fine;
-    let broker = world.broker.is_well() && stage.broker_slow_until.get() <= Instant::now();
+    let broker = world.broker.is_well();
     let well = stage.booted.get().is_some() && stage.own_broker && lines && broker;
     let around = if well && good + hidden > 0 {
         Around::Well

@@ -18,7 +18,7 @@ use crate::mqtt::topic;
 use crate::mqtt::transmit::Put;
 use crate::mqtt::types::{QoS, Settings, Subscriptions};
 
-/// How long the broker may take to answer the subscriptions.
+/// How long the broker may take to answer the subscriptions, at least.
 const SUBSCRIBING: Duration = Duration::from_secs(10);
 
 const STATUS: &[u8] = b"/status";
@@ -80,7 +80,7 @@ impl Session {
         }
         self.established = true;
         self.phase = Phase::Subscribing;
-        self.deadline = now.saturating_add(SUBSCRIBING);
+        self.deadline = now.saturating_add(SUBSCRIBING.max(self.bound));
         Ok(())
     }
 

@@ -94,7 +94,9 @@ struct Batch {
 pub(super) struct Session {
     codec: &'static dyn Codec,
     phase: Phase,
-    /// When the handshake must be over.
+    /// How long the answer to CONNECT may take.
+    bound: Duration,
+    /// When the next step of the handshake must be over.
     deadline: Instant,
     limits: Limits,
     keep_alive: Duration,
@@ -121,6 +123,7 @@ impl Session {
         Self {
             codec,
             phase: Phase::Offline,
+            bound: Duration::MIN,
             deadline: Instant::MIN,
             limits: Limits::NONE,
             keep_alive: Duration::MIN,
@@ -153,6 +156,7 @@ impl Session {
     /// is where identifiers begin, so that they are not those of an earlier boot.
     pub(super) fn connected(&mut self, now: Instant, bound: Duration, random: u16) {
         self.phase = Phase::Greeting;
+        self.bound = bound;
         self.deadline = now.saturating_add(bound);
         self.last_received = now;
         self.last_sent = now;

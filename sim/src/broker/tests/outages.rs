@@ -68,6 +68,24 @@ fn a_hung_broker_accepts_and_says_nothing_until_it_goes_on() {
 }
 
 #[test]
+fn a_slow_broker_is_behind_until_it_has_looked_at_what_its_clients_have_given_up() {
+    with_broker(async |world| {
+        world.broker.set_slow(Duration::from_secs(15));
+        let mut client = world.client("client");
+        assert!(within(3, client.connect(true, KEPT)).await.is_none());
+        assert!(!world.broker.is_behind(), "the client still waits");
+        client.vanish();
+        assert!(world.broker.is_behind());
+        world.broker.set_slow(Duration::from_ticks(0));
+        client.connect(true, KEPT).await;
+        assert!(world.broker.is_behind() && !world.broker.is_well());
+        let end = client.next().await;
+        assert!(matches!(end, Ok(Packet::V5_0Disconnect(_))), "{end:?}");
+        assert!(!world.broker.is_behind() && world.broker.is_well());
+    });
+}
+
+#[test]
 fn a_slow_broker_answers_late() {
     with_broker(async |world| {
         let mut client = world.connected("client").await;
