@@ -322,7 +322,7 @@ impl Session {
                 } else {
                     let (outbox, report) = (&mut *outlet.outbox, outlet.report);
                     self.outbound
-                        .answered(*step, *identifier, *reason, outbox, report);
+                        .answered(*step, *identifier, *reason, outbox, report)?;
                 }
             }
             (

@@ -14,7 +14,7 @@ use crate::log::Level;
 use crate::mqtt::codec::{Codec, Limits, Outgoing, Publication, Step};
 use crate::mqtt::mark::Properties;
 use crate::mqtt::outbox::{Outbox, Sequence, Stored};
-use crate::mqtt::reason::Reason;
+use crate::mqtt::reason::{Failure, Reason};
 use crate::mqtt::ring::Pieces;
 use crate::mqtt::transmit::Put;
 use crate::mqtt::types::{Delivery, QoS};
@@ -37,6 +37,8 @@ struct Flight {
     sequence: Sequence,
     identifier: u16,
     stage: Stage,
+    /// As what it was sent, which its answers have to fit.
+    qos: QoS,
 }
 
 /// The messages in flight, in the order of the outbox.
@@ -102,6 +104,10 @@ impl Outbound {
     }
 
     /// The broker has answered a message.
+    ///
+    /// # Errors
+    ///
+    /// When messages of this quality of service have no such answer (MQTT 5.0, section 4.3).
     pub(super) fn answered(
         &mut self,
         step: Step,
@@ -109,19 +115,22 @@ impl Outbound {
         reason: Reason,
         outbox: &mut Outbox<'_>,
         report: Report<'_>,
-    ) {
+    ) -> Result<(), Failure> {
         let known = |flight: &Flight| flight.identifier == identifier;
         let Some(index) = self.flights.iter().position(known) else {
-            return;
+            return Ok(());
         };
         let flight = &mut self.flights[index];
+        if (step == Step::Acknowledged) != (flight.qos == QoS::AtLeastOnce) {
+            return Err(Failure::Protocol("an answer for another QoS"));
+        }
         let Some(stored) = outbox.peek(flight.sequence) else {
-            return;
+            return Ok(());
         };
         match (step, flight.stage) {
             (Step::Received, _) if !reason.is_refusal() => {
                 flight.stage = Stage::ReleaseOwed;
-                return;
+                return Ok(());
             }
             (Step::Acknowledged | Step::Received, Stage::Sent) => {
                 if reason.is_refusal() {
@@ -133,10 +142,11 @@ impl Outbound {
                 }
             }
             (Step::Completed, Stage::Released) => {}
-            _ => return,
+            _ => return Ok(()),
         }
         outbox.pop(flight.sequence);
         self.flights.remove(index);
+        Ok(())
     }
 
     /// Repeats what the broker has not answered.
@@ -168,6 +178,7 @@ impl Outbound {
                     Some(stored) => {
                         let properties = stored.mark.properties(&outlet.moment);
                         let identifier = flight.identifier;
+                        flight.qos = lowered(stored.mark.delivery, limits).qos;
                         let packet = publication(&stored, &properties, limits, identifier, true);
                         outlet.transmit.put(codec, &packet, limits.maximum_packet)
                     }
@@ -246,6 +257,7 @@ impl Outbound {
                         sequence,
                         identifier,
                         stage: Stage::Sent,
+                        qos: delivery.qos,
                     };
                     // There is room: it was asked for above.
                     let _ = self.flights.push(flight);
@@ -309,6 +321,7 @@ mod tests {
                 sequence: 0,
                 identifier,
                 stage: Stage::Released,
+                qos: QoS::ExactlyOnce,
             };
             outbound.flights.push(flight).unwrap();
         }

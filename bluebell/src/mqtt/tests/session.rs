@@ -322,6 +322,25 @@ fn no_more_messages_are_in_flight_than_the_broker_takes() {
 }
 
 #[test]
+fn an_answer_for_another_quality_of_service_ends_the_connection_and_loses_no_message() {
+    let [puback, pubrec, pubcomp] = [0x40, 0x50, 0x70];
+    for (delivery, answer) in [
+        (Delivery::AT_LEAST_ONCE, pubrec),
+        (Delivery::AT_LEAST_ONCE, pubcomp),
+        (Delivery::EXACTLY_ONCE, puback),
+    ] {
+        let (mut device, mut peer) = (Device::new(), Peer::new());
+        device.come_online(&mut peer, false, vec![]);
+        device.keep("one", delivery);
+        let sent = device.out();
+        let topic = sent.windows(3).position(|bytes| bytes == b"out").unwrap();
+        let heard = device.hear(&[answer, 2, sent[topic + 3], sent[topic + 4]]);
+        assert!(matches!(heard, Err(Failure::Protocol(_))), "{heard:?}");
+        assert_ne!(device.outbox.first(), device.outbox.end(), "it waits");
+    }
+}
+
+#[test]
 fn what_the_broker_has_not_acknowledged_is_repeated_in_a_kept_session_and_sent_anew_in_another() {
     for (present, expected) in [
         (true, ["publish out one again", "publish out two again"]),
