@@ -17,6 +17,53 @@ pub(crate) fn publish(topic: &str, identifier: u16, payload: &[u8]) -> Vec<u8> {
     packet
 }
 
+/// What a broker sends when it has got no acknowledgement of it.
+pub(crate) fn repeated(publish: &[u8]) -> Vec<u8> {
+    let mut packet = publish.to_vec();
+    packet[0] |= 8;
+    packet
+}
+
+/// The messages of QoS 1 that a broker has sent and that the device has acknowledged on the same connection, if it was in
+/// no doubt what it acknowledged: under their identifiers nothing else was sent, and no ping has told the device that
+/// the broker has its acknowledgements. Oldest acknowledgement first, with their identifiers.
+pub(crate) fn acknowledged(link: &Link) -> Vec<(u16, Vec<u8>)> {
+    let (said, output) = (link.said(), link.output.borrow());
+    let (sent, answers) = (packets(&said), packets(&output));
+    if answers.iter().any(|(kind, _)| kind[0] == 0xC0) {
+        return Vec::new();
+    }
+    let sent: Vec<_> = sent
+        .into_iter()
+        .filter(|(whole, _)| whole[0] >> 4 == 3 && whole[0] & 6 != 0)
+        .filter_map(|(whole, body)| {
+            let topic = usize::from(u16::from_be_bytes(*body.first_chunk()?));
+            let identifier = u16::from_be_bytes(*body.get(2 + topic..)?.first_chunk()?);
+            Some((identifier, whole))
+        })
+        .collect();
+    let acknowledged = answers.iter().filter(|(whole, _)| whole[0] == 0x40);
+    acknowledged
+        .filter_map(|(_, body)| {
+            let identifier = u16::from_be_bytes([body[0], body[1]]);
+            let mut all = sent.iter().filter(|(other, _)| *other == identifier);
+            let (_, whole) = all.next()?;
+            let alone = all.next().is_none() && whole[0] & 6 == 2;
+            alone.then(|| (identifier, whole.to_vec()))
+        })
+        .collect()
+}
+
+/// The whole packets of a stream, up to what is none: each with its head, and its body.
+fn packets(mut stream: &[u8]) -> Vec<(&[u8], &[u8])> {
+    let mut packets = Vec::new();
+    while let Some((body, length)) = body(stream) {
+        packets.push((&stream[..length], body));
+        stream = &stream[length..];
+    }
+    packets
+}
+
 /// One broker's side of one connection.
 pub(crate) struct Broker {
     session_present: bool,
@@ -148,18 +195,23 @@ impl Broker {
     }
 }
 
-/// The packet at the start of the bytes, and how long it is with its head.
+/// The device's packet at the start of the bytes, and how long it is with its head.
 fn split(bytes: &[u8]) -> Option<((u8, Vec<u8>), usize)> {
-    let (first, rest) = bytes.split_first()?;
+    let endless = bytes.len() > 4 && bytes[1..5].iter().all(|byte| byte & 0x80 != 0);
+    assert!(!endless, "no length of a packet");
+    let (body, length) = body(bytes)?;
+    Some(((bytes[0], body.to_vec()), length))
+}
+
+/// The body of the packet at the start of the bytes, and how long it is with its head.
+fn body(bytes: &[u8]) -> Option<(&[u8], usize)> {
     let mut length = 0;
-    for (index, byte) in rest.iter().take(4).enumerate() {
+    for (index, byte) in bytes.get(1..)?.iter().take(4).enumerate() {
         length |= usize::from(byte & 0x7F) << (7 * index);
         if byte & 0x80 == 0 {
             let head = 2 + index;
-            let body = bytes.get(head..head + length)?;
-            return Some(((*first, body.to_vec()), head + length));
+            return Some((bytes.get(head..head + length)?, head + length));
         }
     }
-    assert!(rest.len() < 4, "no length of a packet");
     None
 }

@@ -2,7 +2,7 @@
 //!
 //! Everything runs as one task in virtual time, so one place for a waker is enough.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -119,9 +119,9 @@ impl Link {
         self.bell.ring();
     }
 
-    /// How many bytes have been sent to the device.
-    pub(crate) fn said(&self) -> usize {
-        self.input.borrow().len()
+    /// What has been sent to the device.
+    pub(crate) fn said(&self) -> Ref<'_, [u8]> {
+        Ref::map(self.input.borrow(), Vec::as_slice)
     }
 
     /// No more bytes come.

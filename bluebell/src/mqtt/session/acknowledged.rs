@@ -115,11 +115,11 @@ impl Acknowledged {
 
     /// A ping was written, behind every answer that is owed.
     pub(super) fn pinged(&mut self, now: Instant) {
-        // The answer to an earlier ping would be taken for that to this one.
+        self.since = Instant::MAX;
         if self.pings == 0 {
             self.asked = self.messages.len() as u8;
-            self.since = Instant::MAX;
         } else {
+            // The answer to an earlier ping would be taken for that to this one: the next one asks.
             self.resumed(now);
         }
         self.pings = self.pings.saturating_add(1);
@@ -129,6 +129,9 @@ impl Acknowledged {
     pub(super) fn ponged(&mut self) {
         self.messages.drain(..usize::from(self.asked));
         self.asked = 0;
+        if self.messages.is_empty() {
+            self.since = Instant::MAX;
+        }
         // So many that they are not counted any more: nothing is asked for on this connection.
         if self.pings != u8::MAX {
             self.pings = self.pings.saturating_sub(1);

@@ -4,6 +4,8 @@ use std::string::ToString;
 use std::vec;
 use std::vec::Vec;
 
+use embassy_time::Duration;
+
 use super::device::{Device, all_words};
 use super::peer::Peer;
 use crate::mqtt::types::QoS;
@@ -184,6 +186,21 @@ fn nor_does_the_answer_to_a_ping_of_an_earlier_connection() {
     reconnect(&mut device);
     device.hear(&[0xD0, 0]).unwrap();
     know(&mut device, &message(1, "ON", true));
+}
+
+#[test]
+fn a_broker_that_owes_the_answer_to_a_ping_is_asked_no_more_often_than_others() {
+    let mut device = online();
+    handle(&mut device, &message(1, "ON", false));
+    ping(&mut device);
+    // Its answer never comes, but something else.
+    device.hear(&[0x30, 4, 0, 1, b'a', 0]).unwrap();
+    for _ in 0..5 {
+        ping(&mut device);
+        device.hear(&[0xD0, 0]).unwrap();
+        let next = device.now + Duration::from_secs(30);
+        assert_eq!(device.session.deadline(), next);
+    }
 }
 
 #[test]
