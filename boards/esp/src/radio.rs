@@ -10,8 +10,8 @@ use core::net::Ipv4Addr;
 
 use bluebell::board::{Radio, RadioError};
 use bluebell::wifi::{AccessPoint, Auth, JoinFailure, JoinTarget, Scan, Sighting, Ssid};
+use bluebell_network::Address;
 use embassy_futures::select::select;
-use embassy_net::Stack;
 use embassy_time::{Duration, Timer, with_timeout};
 use esp_hal::peripherals::WIFI;
 use esp_hal::time::Duration as HalDuration;
@@ -53,7 +53,7 @@ unsafe extern "C" {
 /// The chip's Wi-Fi radio.
 pub struct EspRadio {
     controller: WifiController<'static>,
-    stack: Stack<'static>,
+    address: Address,
     station: StationConfig,
     access_point: Option<AccessPointConfig>,
     /// Whether a network was joined whose loss has not been reported.
@@ -69,10 +69,10 @@ pub(crate) fn controller(wifi: WIFI<'static>) -> Result<WifiController<'static>,
 }
 
 impl EspRadio {
-    pub(crate) fn new(controller: WifiController<'static>, stack: Stack<'static>) -> Self {
+    pub(crate) fn new(controller: WifiController<'static>, address: Address) -> Self {
         let mut radio = Self {
             controller,
-            stack,
+            address,
             station: StationConfig::default(),
             access_point: None,
             joined: false,
@@ -105,13 +105,12 @@ impl EspRadio {
         let _ = self.controller.set_max_tx_power(TRANSMIT_POWER);
     }
 
-    /// Ends a network that is joined or is being joined, and waits until the stack has seen it end: so
-    /// no address of it is taken for one of the next.
+    /// Ends a network that is joined or is being joined, and waits until the stack has seen it end.
     async fn disconnect(&mut self) {
         self.joined = false;
         // An error means that there was nothing to leave; the limit, that the driver did not say so.
         let _ = with_timeout(LEAVING, self.controller.disconnect_async()).await;
-        let _ = with_timeout(LEAVING, self.stack.wait_config_down()).await;
+        self.address.left().await;
     }
 }
 
@@ -188,26 +187,25 @@ impl Radio for EspRadio {
     }
 
     async fn address(&mut self) -> Ipv4Addr {
-        loop {
-            self.stack.wait_config_up().await;
-            if let Some(config) = self.stack.config_v4() {
-                return config.address.address();
-            }
-        }
+        self.address.given().await
     }
 
     async fn lost(&mut self) {
         if !self.joined {
             return pending().await;
         }
-        // Looking as well, because the driver may tell before anybody listens.
-        while self.controller.is_connected() {
-            select(
-                self.controller.wait_for_disconnect_async(),
-                Timer::after(LOOK),
-            )
-            .await;
-        }
+        let Self {
+            controller,
+            address,
+            ..
+        } = self;
+        let apart = async {
+            // Looking as well, because the driver may tell before anybody listens.
+            while controller.is_connected() {
+                select(controller.wait_for_disconnect_async(), Timer::after(LOOK)).await;
+            }
+        };
+        select(apart, address.lost()).await;
         self.joined = false;
     }
 

@@ -167,7 +167,7 @@ fn start(
     let (commands, console) = console::split(uart, usb_port!(parts));
 
     let hardware = Hardware {
-        radio: EspRadio::new(controller, network.stack),
+        radio: EspRadio::new(controller, network.address),
         flash: ChipFlash::new(parts.FLASH),
         flash_layout: flash_layout(),
         station: network.station,

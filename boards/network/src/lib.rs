@@ -3,6 +3,7 @@
 //! these and the stacks.
 #![no_std]
 
+mod address;
 mod tcp;
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -11,9 +12,10 @@ use bluebell::board::PortalServices;
 use edge_nal::{AddrType, TcpBind, TcpConnect, UdpBind};
 use edge_nal_embassy::{Dns, DnsError, Udp, UdpBuffers, UdpError, UdpSocket};
 use embassy_net::driver::Driver;
-use embassy_net::{Config, DhcpConfig, Ipv4Cidr, Runner, Stack, StackResources, StaticConfigV4};
+use embassy_net::{Config, DhcpConfig, Ipv4Cidr, Runner, StackResources, StaticConfigV4};
 use static_cell::{ConstStaticCell, StaticCell};
 
+pub use address::Address;
 pub use tcp::{Acceptor, Receiving, Sending, Socket, TcpError};
 use tcp::{Buffers, Tcp};
 
@@ -60,8 +62,8 @@ pub struct Portal {
 
 /// The stacks of a board, and what is to be run for them.
 pub struct Network<D: Driver + 'static> {
-    /// The station's stack: the radio waits for its address.
-    pub stack: Stack<'static>,
+    /// The station's address, of which the radio tells.
+    pub address: Address,
     /// Moves packets between each device and its stack: each to be run in a task of its own, for ever.
     pub runners: [Runner<'static, D>; 2],
     /// What the framework asks of the station's side.
@@ -103,7 +105,7 @@ impl<D: Driver + 'static> Network<D> {
             seed.rotate_left(32),
         );
         Self {
-            stack,
+            address: Address::new(stack),
             runners: [first, second],
             station: Station {
                 tcp: Tcp::new(stack, STATION_BUFFERS.take()),

@@ -5,8 +5,9 @@ use core::net::Ipv4Addr;
 
 use bluebell::board::{Radio, RadioError};
 use bluebell::wifi::{AccessPoint, JoinFailure, JoinTarget, Scan, Sighting};
-use embassy_net::Stack;
-use embassy_time::{Duration, Timer, with_timeout};
+use bluebell_network::Address;
+use embassy_futures::select::select;
+use embassy_time::{Duration, Timer};
 
 use crate::nic;
 use crate::world::{air, bssid, lost};
@@ -17,31 +18,27 @@ const CHANNEL: Duration = Duration::from_millis(2000 / CHANNELS as u64);
 /// How long associating takes, and opening or closing the access point.
 const JOIN: Duration = Duration::from_millis(300);
 const ACCESS_POINT: Duration = Duration::from_millis(100);
-/// How long the stack may take to see that a network was left.
-const LEAVING: Duration = Duration::from_secs(1);
 
 /// The machine's radio.
 pub struct EmulatedRadio {
-    stack: Stack<'static>,
+    address: Address,
     /// Whether a network was joined whose loss has not been reported.
     joined: bool,
 }
 
 impl EmulatedRadio {
-    pub(crate) fn new(stack: Stack<'static>) -> Self {
+    pub(crate) fn new(address: Address) -> Self {
         Self {
-            stack,
+            address,
             joined: false,
         }
     }
 
-    /// Ends a network, and waits until the stack has seen it end: so no address of it is taken for one
-    /// of the next.
+    /// Ends a network, and waits until the stack has seen it end.
     async fn disconnect(&mut self) {
         self.joined = false;
         air(|air| air.join(None));
-        // One that does not see it in time has had no address.
-        let _ = with_timeout(LEAVING, self.stack.wait_config_down()).await;
+        self.address.left().await;
     }
 }
 
@@ -118,19 +115,14 @@ impl Radio for EmulatedRadio {
     }
 
     async fn address(&mut self) -> Ipv4Addr {
-        loop {
-            self.stack.wait_config_up().await;
-            if let Some(config) = self.stack.config_v4() {
-                return config.address.address();
-            }
-        }
+        self.address.given().await
     }
 
     async fn lost(&mut self) {
         if !self.joined {
             return core::future::pending().await;
         }
-        lost().await;
+        select(lost(), self.address.lost()).await;
         self.joined = false;
     }
 

@@ -121,7 +121,7 @@ fn start(spawner: Spawner, flash: BlockFlash) -> Hardware<'static, QemuBoard> {
     }
 
     Hardware {
-        radio: EmulatedRadio::new(network.stack),
+        radio: EmulatedRadio::new(network.address),
         flash,
         flash_layout: layout(),
         station: network.station,

@@ -9,9 +9,8 @@ use bluebell::board::{Board, FlashLayout, Radio, RadioError, Status, System};
 use bluebell::mqtt;
 use bluebell::portal::PortalMemory;
 use bluebell::wifi::{AccessPoint, Auth, JoinFailure, JoinTarget, Scan, Sighting, Ssid};
-use bluebell_network::{Portal, Station};
+use bluebell_network::{Address, Portal, Station};
 use critical_section::Mutex;
-use embassy_net::Stack;
 use embedded_io_async::{ErrorType, Read, Write};
 use embedded_storage_async::nor_flash::{
     ErrorType as FlashErrorType, MultiwriteNorFlash, NorFlash, NorFlashErrorKind, ReadNorFlash,
@@ -33,7 +32,7 @@ impl Board for Counted {
 }
 
 /// Air with one open network in it, which is always joined at once.
-pub(crate) struct Air(pub(crate) Stack<'static>);
+pub(crate) struct Air(pub(crate) Address);
 
 /// The network's name.
 pub(crate) const SSID: &str = "wire";
@@ -61,12 +60,7 @@ impl Radio for Air {
     }
 
     async fn address(&mut self) -> Ipv4Addr {
-        loop {
-            self.0.wait_config_up().await;
-            if let Some(config) = self.0.config_v4() {
-                return config.address.address();
-            }
-        }
+        self.0.given().await
     }
 
     async fn lost(&mut self) {

@@ -65,7 +65,7 @@ pub(crate) fn start(spawner: Spawner) {
         spawn(spawner, pump_counted(runner));
     }
     let hardware = Hardware {
-        radio: Air(device.stack),
+        radio: Air(device.address),
         flash: Memory::erased(),
         flash_layout: Memory::layout(),
         station: device.station,
