@@ -168,7 +168,7 @@ impl Wifi {
         self.heard.borrow().visit(visit);
     }
 
-    /// Asks for a fresh list of networks.
+    /// Asks for a fresh list of networks; it is begun 3 s after the last one has ended, at the earliest.
     pub fn rescan(&self) {
         self.asked.borrow_mut().rescan = true;
         self.ask.signal(());

@@ -14,7 +14,7 @@ impl Policy {
         if self.known.is_empty() {
             // Only the list is kept fresh, while nobody is looking.
             if !phone {
-                self.listing = Listing::Wanted;
+                self.listing = Listing::Wanted { from: now };
             }
             self.round = Round::over(now);
             return;
@@ -32,7 +32,7 @@ impl Policy {
         self.owing = phone;
         self.round = Round::new(now, circumstances, &self.known);
         if phone && self.portal.is_patience_over(now) {
-            self.listing = Listing::Wanted;
+            self.listing = Listing::Wanted { from: now };
         }
     }
 
@@ -42,7 +42,7 @@ impl Policy {
             Step::Join(slot, place) => self.join(now, Who::Known(slot), place),
             Step::Scan => {
                 // It serves the list as well.
-                self.listing = Listing::Idle;
+                self.listing = Listing::Idle { since: now };
                 self.known.forget_heard();
                 self.scan(now, None);
             }
@@ -156,6 +156,23 @@ impl Policy {
         }
     }
 
+    /// Somebody wants a fresh list.
+    pub(super) fn rescan(&mut self) {
+        let soon = matches!(self.phase, Phase::Scan { probe: None, .. });
+        if let Listing::Idle { since } = self.listing
+            && !soon
+        {
+            self.listing = Listing::Wanted {
+                from: since + RELIST,
+            };
+        }
+    }
+
+    /// A list is being made. One that is wanted only later keeps nothing from going on.
+    pub(super) fn is_listing(&self) -> bool {
+        matches!(self.listing, Listing::Scan { .. } | Listing::Gap { .. })
+    }
+
     /// Begins a scan for the list; one channel at a time while somebody is on the access point, and
     /// while there is a link that could be lost meanwhile.
     pub(super) fn list(&mut self, now: Instant) {
@@ -187,7 +204,7 @@ impl Policy {
             };
             return;
         }
-        self.listing = Listing::Idle;
+        self.listing = Listing::Idle { since: now };
         // A known network is there that is not known to fail: no need to wait.
         let back = self
             .known

@@ -37,6 +37,9 @@ const FLAPPING: Duration = Duration::from_secs(10);
 const FLAPPING_REST: Duration = Duration::from_secs(1);
 /// How long after the access point has opened or closed a lost link is the radio's own doing.
 const SETTLING: Duration = Duration::from_secs(3);
+/// How long after a list has ended, or a scan that serves it has begun, the next one begins at the
+/// earliest: who asks again and again does not keep the radio.
+const RELIST: Duration = Duration::from_secs(3);
 /// The pause between two channels of a scan that leaves room for the access point's clients.
 const GAP: Duration = Duration::from_millis(50);
 /// The channels of such a scan.
@@ -148,8 +151,8 @@ enum Phase {
 /// A scan that only refreshes the list, beside everything else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Listing {
-    Idle,
-    Wanted,
+    Idle { since: Instant },
+    Wanted { from: Instant },
     Scan { channel: Option<u8>, until: Instant },
     Gap { next: u8, until: Instant },
 }
@@ -198,7 +201,7 @@ impl Policy {
             restarts,
             turn: 0,
             phase: Phase::Rest { until: now },
-            listing: Listing::Idle,
+            listing: Listing::Idle { since: now },
             round: Round::over(now),
             rounds: 0,
             backoff: Backoff::new(),
@@ -264,7 +267,7 @@ impl Policy {
     /// When to come back with [`Event::Tick`], if nothing happens before.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let phase = match self.phase {
-            Phase::Rest { .. } if self.listing != Listing::Idle => None,
+            Phase::Rest { .. } if self.is_listing() => None,
             Phase::Rest { until }
             | Phase::Scan { until, .. }
             | Phase::Join { until, .. }
@@ -273,10 +276,10 @@ impl Policy {
             Phase::Online { .. } => None,
         };
         let listing = match self.listing {
-            Listing::Scan { until, .. } | Listing::Gap { until, .. } if self.is_at_leisure() => {
-                Some(until)
-            }
-            _ => None,
+            Listing::Idle { .. } => None,
+            Listing::Wanted { from: until }
+            | Listing::Scan { until, .. }
+            | Listing::Gap { until, .. } => Some(until).filter(|_| self.is_at_leisure()),
         };
         let portal = if self.address.is_none() && !self.portal.is_wanted() {
             self.portal_due()
@@ -400,12 +403,7 @@ impl Policy {
             }
             Event::Submitted { ssid, place } => self.submit(now, ssid, place),
             Event::Forgotten(slot) => self.forgotten(now, slot),
-            Event::Rescan => {
-                let soon = matches!(self.phase, Phase::Scan { probe: None, .. });
-                if self.listing == Listing::Idle && !soon {
-                    self.listing = Listing::Wanted;
-                }
-            }
+            Event::Rescan => self.rescan(),
             Event::OpenPortal => {
                 self.open_portal();
                 self.portal.open_on_demand(now, self.address.is_some());
@@ -440,7 +438,7 @@ impl Policy {
     fn started(&mut self, now: Instant, random: u32) {
         if self.known.is_empty() {
             self.open_portal();
-            self.listing = Listing::Wanted;
+            self.listing = Listing::Wanted { from: now };
             self.enter(Phase::Rest {
                 until: now + CEILING,
             });
@@ -462,7 +460,7 @@ impl Policy {
             self.open_portal();
         }
         match self.phase {
-            Phase::Rest { until } if until <= now && self.listing == Listing::Idle => {
+            Phase::Rest { until } if until <= now && !self.is_listing() => {
                 self.begin_round(now, random);
             }
             Phase::Scan { probe, until } if until <= now => self.scan_failed(now, random, probe),
@@ -477,7 +475,7 @@ impl Policy {
         }
         if self.is_at_leisure() {
             match self.listing {
-                Listing::Wanted => self.list(now),
+                Listing::Wanted { from } if from <= now => self.list(now),
                 Listing::Scan { until, .. } if until <= now => self.listed(now, random),
                 Listing::Gap { next, until } if until <= now => self.list_channel(now, Some(next)),
                 _ => {}

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::wifi::{Auth, Password, StoredNetwork};
 
-mod submission;
+mod person;
 
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 const AFTER: Duration = Duration::from_secs(60);

@@ -1,4 +1,4 @@
-//! What a person has asked to join, and how the radio is left when that comes to nothing.
+//! What people ask for, and how the radio is left when that comes to nothing.
 
 use super::*;
 
@@ -121,4 +121,46 @@ fn a_hidden_network_that_could_not_be_asked_for_is_not_taken_for_one_that_is_awa
     );
     assert_eq!(policy.take_failure(), None);
     assert_eq!(policy.known.get(0).unwrap().failure, None);
+}
+
+#[test]
+fn a_list_that_is_wanted_right_after_another_follows_a_little_later() {
+    let mut policy = at_the_portal(&[]);
+    play(
+        &mut policy,
+        &[
+            (2000, Event::Scanned, Task::Rest),
+            (2100, Event::Rescan, Task::Rest),
+            (2200, Event::Rescan, Task::Rest),
+            (4999, Event::Tick, Task::Rest),
+        ],
+    );
+    assert_eq!(policy.deadline(), Some(at(5000)));
+    play(&mut policy, &[(5000, Event::Tick, FULL)]);
+}
+
+#[test]
+fn who_asks_for_lists_all_the_time_leaves_the_radio_time_for_everything_else() {
+    let mut policy = at_the_portal(&["a"]);
+    let (mut listing, mut joins) = (0, 0);
+    for tick in 1..600 {
+        let now = at(tick * 100);
+        for event in [Event::RequestSeen, Event::Rescan] {
+            policy.handle(now, 200, event);
+        }
+        let event = match policy.task() {
+            Task::Scan { channel, .. } => {
+                listing += i32::from(channel.is_some());
+                Event::Scanned
+            }
+            Task::Join { .. } => {
+                joins += 1;
+                Event::Joined(Err(JoinFailure::NotFound))
+            }
+            _ => Event::Tick,
+        };
+        policy.handle(now, 200, event);
+    }
+    assert!((100..250).contains(&listing), "{listing} of 600 ticks");
+    assert!(joins > 5, "{joins} joins");
 }
