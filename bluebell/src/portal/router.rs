@@ -167,6 +167,11 @@ pub(super) fn route(head: &Head<'_>, site: &Site<'_>, page: &File) -> Plan {
         unchanged: false,
     };
     plan.route = decide(head, site, own_host);
+    let unsized_body = matches!(plan.route, Route::Networks | Route::Plain | Route::Value(_));
+    if unsized_body && !plan.version_1_1 {
+        // Without chunks, such a body ends with the connection.
+        plan.keep_alive = false;
+    }
     let length = match head.length {
         Length::Absent => Some(0),
         Length::Known(length) => usize::try_from(length)

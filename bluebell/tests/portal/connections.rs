@@ -1,5 +1,6 @@
 //! How connections begin, go on and end.
 
+use bluebell::wifi::Auth;
 use edge_nal::{Close, TcpShutdown};
 use embassy_time::{Duration, Timer};
 use embedded_io_async::{Read, Write};
@@ -79,6 +80,28 @@ fn a_close_is_asked_for_and_done() {
         let (took, answer) = timed(read_all(&mut kept)).await;
         assert_eq!(count(&answer, "Connection: keep-alive\r\n"), 1);
         assert!((4_900..5_200).contains(&took), "{took} ms");
+    });
+}
+
+#[test]
+fn an_old_client_that_would_keep_the_connection_sees_each_body_end() {
+    with_portal(async |world| {
+        world.device.hear("home", 6, -50, Auth::Wpa2);
+        for path in [
+            "/networks.json",
+            "/plain",
+            "/app/temperature",
+            "/status.json",
+        ] {
+            let request = format!("GET {path} HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+            let (took, answer) = timed(exchange(world, request.as_bytes())).await;
+            assert_eq!(count(&answer, "HTTP/1.1 200 OK"), 1, "{path}");
+            let told = count(&answer, "Content-Length: ") == 1;
+            let kept = count(&answer, "Connection: keep-alive\r\n") == 1;
+            let closed = count(&answer, "Connection: close\r\n") == 1 && took < 100;
+            assert!(told && kept || closed, "{path}: {took} ms");
+            assert_eq!(count(&answer, "chunked"), 0, "{path}");
+        }
     });
 }
 
