@@ -5,14 +5,16 @@
 use core::convert::Infallible;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use edge_nal::{Readable, UdpBind, UdpReceive};
+use edge_nal::{Readable, UdpBind, UdpReceive, UdpSend};
 use embassy_futures::join::join;
+use embassy_futures::yield_now;
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_sync::mutex::{Mutex, MutexGuard};
-use embassy_time::{Duration, with_timeout};
+use embassy_time::{Duration, Instant, Timer, with_timeout};
 
-use super::dhcp::serve_dhcp;
-use super::dns::serve_dns;
+use super::dhcp::Lender;
+use super::dns;
+use crate::log;
 use crate::log::Log;
 
 /// The longest datagram that is read whole.
@@ -32,11 +34,54 @@ pub async fn serve_dhcp_and_dns<S: UdpBind>(
     log: &Log<'_>,
 ) -> Infallible {
     let room = DatagramRoom::new();
+    let mut lender = Lender::new(address);
+    let mut lend = |datagram: &mut Datagram| lender.answer(datagram, Instant::now().as_secs());
+    let mut name = |datagram: &mut Datagram| dns::answer(datagram, address);
     let serve = join(
-        serve_dhcp(stack, address, dhcp, &room, log),
-        serve_dns(stack, address, dns, &room, log),
+        answer(stack, ("DHCP", dhcp), &room, log, &mut lend),
+        answer(stack, ("DNS", dns), &room, log, &mut name),
     );
     serve.await.0
+}
+
+/// Answers the datagrams at a service's port. `reply` turns one into its answer of so many bytes, and says
+/// to whom that goes.
+async fn answer<S: UdpBind>(
+    stack: &S,
+    (service, port): (&str, u16),
+    room: &DatagramRoom,
+    log: &Log<'_>,
+    reply: &mut dyn FnMut(&mut Datagram) -> Option<(usize, SocketAddr)>,
+) -> Infallible {
+    let at = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port);
+    let mut logged = false;
+    loop {
+        match stack.bind(at).await {
+            Ok(mut socket) => {
+                logged = false;
+                while let Ok(mut datagram) = room.receive(&mut socket).await {
+                    if let Some((length, to)) = reply(&mut datagram) {
+                        // Who is not reached asks again.
+                        let _ = socket.send(to, &datagram.bytes[..length]).await;
+                    }
+                    drop(datagram);
+                    yield_now().await;
+                }
+            }
+            Err(error) if !logged => {
+                logged = true;
+                let kind = embedded_io_async::Error::kind(&error);
+                log!(
+                    log,
+                    Error,
+                    "portal",
+                    "no {service} on port {port} ({kind:?}): free that port"
+                );
+            }
+            Err(_) => {}
+        }
+        Timer::after(Duration::from_secs(1)).await;
+    }
 }
 
 /// Memory for one datagram.

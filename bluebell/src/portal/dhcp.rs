@@ -12,19 +12,13 @@
 //! refuses every packet with an option that it cannot read (a host name that is not UTF-8, padding),
 //! offers a declined address again, and costs 7 KB of flash more.
 
-use core::convert::Infallible;
 use core::fmt::Write;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use edge_nal::{UdpBind, UdpSend};
-use embassy_futures::yield_now;
-use embassy_time::{Duration, Instant, Timer};
 use heapless::String;
 
-use super::datagram::{DATAGRAM, DatagramRoom};
+use super::datagram::{DATAGRAM, Datagram};
 use super::router::API;
-use crate::log;
-use crate::log::Log;
 
 /// The longest packet that is read: what a client must be able to take (RFC 2131, 2), and some more.
 const PACKET: usize = DATAGRAM;
@@ -32,52 +26,6 @@ const PACKET: usize = DATAGRAM;
 const LEASES: usize = 8;
 /// How long an address is lent.
 const LEASE_SECONDS: u32 = 600;
-
-/// Gives addresses to clients of the access point. `port` is 67 outside of tests.
-///
-/// Cancellation: dropping the future forgets the leases; clients renew theirs within minutes.
-pub(super) async fn serve_dhcp<S: UdpBind>(
-    stack: &S,
-    address: Ipv4Addr,
-    port: u16,
-    room: &DatagramRoom,
-    log: &Log<'_>,
-) -> Infallible {
-    let mut lender = Lender::new(address);
-    let at = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port);
-    let mut logged = false;
-    loop {
-        match stack.bind(at).await {
-            Ok(mut socket) => {
-                logged = false;
-                while let Ok(mut datagram) = room.receive(&mut socket).await {
-                    let now = Instant::now().as_secs();
-                    let length = datagram.length;
-                    if let Some((length, to)) = lender.reply(&mut datagram.bytes, length, now) {
-                        // A client is told at the port it asks from, which is 68.
-                        let to = SocketAddr::new(IpAddr::V4(to), datagram.from.port());
-                        // Who is not reached asks again.
-                        let _ = socket.send(to, &datagram.bytes[..length]).await;
-                    }
-                    drop(datagram);
-                    yield_now().await;
-                }
-            }
-            Err(error) if !logged => {
-                logged = true;
-                let kind = embedded_io_async::Error::kind(&error);
-                log!(
-                    log,
-                    Error,
-                    "portal",
-                    "no DHCP on port {port} ({kind:?}): free that port"
-                );
-            }
-            Err(_) => {}
-        }
-        Timer::after(Duration::from_secs(1)).await;
-    }
-}
 
 /// The fields of a packet that matter here (RFC 2131, figure 1).
 mod at {
@@ -137,7 +85,7 @@ struct Lease {
 }
 
 /// Lends addresses of the network of 256 addresses that the portal is in.
-struct Lender {
+pub(super) struct Lender {
     own: Ipv4Addr,
     url: String<48>,
     /// The lease of the first address, of the second, and so on.
@@ -155,9 +103,10 @@ enum Verdict {
 }
 
 impl Lender {
-    fn new(own: Ipv4Addr) -> Self {
+    /// Nothing is lent yet.
+    pub(super) fn new(own: Ipv4Addr) -> Self {
         let mut url = String::new();
-        // The longest is `http://255.255.255.255/`, 23 bytes.
+        // The longest is `http://255.255.255.255/captive.json`, 35 bytes.
         let _ = write!(url, "http://{own}/{API}");
         Self {
             own,
@@ -180,6 +129,19 @@ impl Lender {
     /// Whether a client may have the address in this place.
     fn is_free(&self, place: usize, client: [u8; 6], now: u64) -> bool {
         self.leases[place].is_none_or(|lease| lease.client == Some(client) || lease.until <= now)
+    }
+
+    /// Turns a datagram into its answer of so many bytes, and says to whom that goes; `None` when it gets
+    /// none. `now` is in seconds.
+    pub(super) fn answer(
+        &mut self,
+        datagram: &mut Datagram,
+        now: u64,
+    ) -> Option<(usize, SocketAddr)> {
+        let (length, to) = self.reply(&mut datagram.bytes, datagram.length, now)?;
+        // A client is told at the port it asks from, which is 68.
+        let to = SocketAddr::new(IpAddr::V4(to), datagram.from.port());
+        Some((length, to))
     }
 
     /// Turns the packet of `length` bytes in `buffer` into its answer, and says how long that is and

@@ -7,16 +7,9 @@
 //! This is ours because `edge-captive` brings a whole DNS library along that does not build for a
 //! chip without compare-and-swap, and one answer to one question is all that is needed.
 
-use core::convert::Infallible;
-use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::net::{Ipv4Addr, SocketAddr};
 
-use edge_nal::{UdpBind, UdpSend};
-use embassy_futures::yield_now;
-use embassy_time::{Duration, Timer};
-
-use super::datagram::DatagramRoom;
-use crate::log;
-use crate::log::Log;
+use super::datagram::Datagram;
 
 /// The longest message without extensions (RFC 1035, 4.2.1).
 const MESSAGE: usize = 512;
@@ -28,49 +21,12 @@ const SECONDS_TO_LIVE: u32 = 1;
 const FORMAT_ERROR: u8 = 1;
 const NOT_IMPLEMENTED: u8 = 4;
 
-/// Answers every name with the portal's address (DNS, RFC 1035), so that any page leads to the
-/// portal. `port` is 53 outside of tests.
-///
-/// Cancellation: nothing is kept.
-pub(super) async fn serve_dns<S: UdpBind>(
-    stack: &S,
-    address: Ipv4Addr,
-    port: u16,
-    room: &DatagramRoom,
-    log: &Log<'_>,
-) -> Infallible {
-    let at = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), port);
-    let mut logged = false;
-    loop {
-        match stack.bind(at).await {
-            Ok(mut socket) => {
-                logged = false;
-                while let Ok(mut datagram) = room.receive(&mut socket).await {
-                    let (length, from) = (datagram.length, datagram.from);
-                    // The rest of a longer message was cut off, which leaves the question.
-                    let message = datagram.bytes.first_chunk_mut();
-                    if let Some(reply) = message.and_then(|bytes| reply(bytes, length, address)) {
-                        // Who is not reached asks again.
-                        let _ = socket.send(from, reply).await;
-                    }
-                    drop(datagram);
-                    yield_now().await;
-                }
-            }
-            Err(error) if !logged => {
-                logged = true;
-                let kind = embedded_io_async::Error::kind(&error);
-                log!(
-                    log,
-                    Error,
-                    "portal",
-                    "no DNS on port {port} ({kind:?}): free that port"
-                );
-            }
-            Err(_) => {}
-        }
-        Timer::after(Duration::from_secs(1)).await;
-    }
+/// Turns a datagram into its answer of so many bytes, and says to whom that goes; `None` when it gets none.
+pub(super) fn answer(datagram: &mut Datagram, address: Ipv4Addr) -> Option<(usize, SocketAddr)> {
+    // The rest of a longer message was cut off, which leaves the question.
+    let message = datagram.bytes.first_chunk_mut()?;
+    let reply = reply(message, datagram.length, address)?;
+    Some((reply.len(), datagram.from))
 }
 
 /// Turns the message of `length` bytes in `buffer` into its answer; `None` when it gets none.
