@@ -37,6 +37,7 @@ pub mod prelude;
 pub mod provision;
 #[cfg(feature = "qr")]
 pub mod qr;
+mod sink;
 pub mod sntp;
 pub mod storage;
 pub mod uploads;

@@ -14,6 +14,7 @@ use crate::config::{self, Config, ConfigError, RedactError, SecretKey};
 use crate::credentials::{OVERHEAD, Vault};
 use crate::log;
 use crate::log::Log;
+use crate::sink::Room;
 use crate::storage::{Key, Store, WriteError};
 use crate::wifi::{self, Password, SealedNetworks, Ssid};
 
@@ -131,11 +132,9 @@ impl Boot<'_> {
     /// next boot does all of this again: so a power cut leaves no mixture of old and new.
     async fn adopt(&self, text: &str, other: &mut [u8]) -> Result<(), Refused> {
         let config = Config::parse(text, self.system.hardware_address()).map_err(Refused::Text)?;
-        let mut redacted = Cursor {
-            bytes: other,
-            length: 0,
-        };
+        let mut redacted = Room::new(other);
         config::redact(text, &mut redacted).map_err(Refused::Redaction)?;
+        let length = redacted.length();
         for key in SecretKey::ALL {
             let place = secret_place(key);
             if let Some(secret) = config.given(key) {
@@ -148,7 +147,7 @@ impl Boot<'_> {
             }
         }
         self.store
-            .put(&CONFIG, redacted.written())
+            .put(&CONFIG, &other[..length])
             .await
             .map_err(Refused::Store)
     }
@@ -273,30 +272,5 @@ impl Boot<'_> {
                 "{key} could not be erased: {error}"
             );
         }
-    }
-}
-
-/// Text written into a buffer.
-struct Cursor<'b> {
-    bytes: &'b mut [u8],
-    length: usize,
-}
-
-impl Cursor<'_> {
-    fn written(&self) -> &[u8] {
-        &self.bytes[..self.length]
-    }
-}
-
-impl core::fmt::Write for Cursor<'_> {
-    fn write_str(&mut self, text: &str) -> core::fmt::Result {
-        let end = self.length + text.len();
-        let place = self
-            .bytes
-            .get_mut(self.length..end)
-            .ok_or(core::fmt::Error)?;
-        place.copy_from_slice(text.as_bytes());
-        self.length = end;
-        Ok(())
     }
 }

@@ -15,6 +15,7 @@ use crate::jobs::JobState;
 use crate::log;
 use crate::log::LogReader;
 use crate::provision::Provision;
+use crate::sink::{Count, Room};
 use crate::wifi::{
     Keep, MAX_NETWORKS, MAX_SIGHTINGS, Password, SealedNetworks, Ssid, SubmissionState,
 };
@@ -93,7 +94,7 @@ impl Backend for ConsoleBackend<'_> {
         match kind {
             Text::Config => {
                 Config::parse(text, self.system.hardware_address())?;
-                let mut length = Length(0);
+                let mut length = Count::default();
                 config::redact(text, &mut length)?;
                 if length.0 > config::MAX_TEXT {
                     return Err(config::RedactError::Write.into());
@@ -130,16 +131,6 @@ impl Backend for ConsoleBackend<'_> {
 }
 
 const WAITS: &str = "a new configuration waits for a restart";
-
-/// Counts the bytes of a text.
-struct Length(usize);
-
-impl fmt::Write for Length {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0 = self.0.saturating_add(text.len());
-        Ok(())
-    }
-}
 
 /// Shows what there is, or a hyphen.
 struct Or<T>(Option<T>);
@@ -293,12 +284,9 @@ impl ConsoleBackend<'_> {
             // The device's own copy was stored without its secrets.
             Some(text) => text.len(),
             None => {
-                let mut room = Room {
-                    memory: &mut *memory,
-                    length: 0,
-                };
+                let mut room = Room::new(memory);
                 config::redact(self.app.config, &mut room)?;
-                room.length
+                room.length()
             }
         };
         let text = memory.get(..length).unwrap_or_default();
@@ -363,21 +351,5 @@ impl ConsoleBackend<'_> {
                 JobState::Paused => answer.line(format_args!("{name} paused")).await,
             }
         }
-    }
-}
-
-/// A text written into memory.
-struct Room<'m> {
-    memory: &'m mut [u8],
-    length: usize,
-}
-
-impl fmt::Write for Room<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let end = self.length.checked_add(text.len()).ok_or(fmt::Error)?;
-        let place = self.memory.get_mut(self.length..end).ok_or(fmt::Error)?;
-        place.copy_from_slice(text.as_bytes());
-        self.length = end;
-        Ok(())
     }
 }

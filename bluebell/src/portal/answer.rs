@@ -17,7 +17,8 @@ use super::limit::SubmissionLimit;
 use super::pages::{self, PAGE, PAGE_POLICY, Pieces};
 use super::plain;
 use super::router::{Plan, Route};
-use super::text::{Count, Json};
+use super::text::Json;
+use crate::sink::Count;
 use crate::uploads::Upload;
 use crate::wifi::SubmissionState;
 

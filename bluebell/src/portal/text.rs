@@ -50,17 +50,6 @@ impl Display for Html<'_> {
     }
 }
 
-/// Counts bytes instead of keeping them.
-#[derive(Default)]
-pub(super) struct Count(pub(super) usize);
-
-impl Write for Count {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0 = self.0.checked_add(text.len()).ok_or(fmt::Error)?;
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::string::{String, ToString};
