@@ -1,9 +1,11 @@
 //! Power cuts at every call that writes flash, of whole devices: while a configuration and a `wifi.json` are
-//! taken in, while a network is joined and stored, at first boot.
+//! taken in, while a network is joined and stored, at first boot. And a store that is full.
 
 use std::convert::Infallible;
 
 use bluebell::device::Device;
+use bluebell::log::Log;
+use bluebell::storage::{Key, Store, StoreMemory};
 use embassy_futures::select::select;
 use embassy_time::{Duration, Timer};
 use sim::air::Station;
@@ -220,4 +222,68 @@ fn a_cut_from_first_boot_to_the_first_network_leaves_a_device_that_can_be_set_up
         device.online(secs(60)).await;
         assert!(!device.flash.contains(b"correct horse"), "{place}");
     });
+}
+
+/// Does something with the store of a device that is off.
+fn with_store(flash: &Flash, work: impl AsyncFnOnce(&Store<'_>)) {
+    let mut memory = StoreMemory::<3584>::new();
+    let store = Store::new(&mut memory);
+    let mut lines = [0; 1024];
+    let log = Log::new(&mut lines);
+    let layout = SimDevice::layout();
+    run_virtual(select(
+        store.serve(flash.clone(), &layout, &log),
+        work(&store),
+    ));
+}
+
+/// Keys of values that are of no use to anybody.
+fn filler(number: usize) -> Key {
+    Key::new(&format!("app/filler-{number}")).expect("a short name")
+}
+
+#[test]
+fn a_configuration_for_which_there_is_no_room_waits_whole_until_there_is_some() {
+    for sizes in [&[3_000, 1_000][..], &[3_000, 1_000, 300, 100, 30, 1]] {
+        let flash = at_home();
+        story(&flash, async |device| {
+            Timer::after(secs(10)).await;
+            let long = "# A remark that takes much room, as remarks do that say something.\r";
+            ask(device, &format!("put config\r{}{NEW}\r.", long.repeat(40))).await;
+        });
+        let mut fillers = 0;
+        with_store(&flash, async |store| {
+            for size in sizes {
+                let value = vec![0x55; *size];
+                while store.put(&filler(fillers), &value).await.is_ok() {
+                    fillers += 1;
+                }
+            }
+        });
+        for _ in 0..2 {
+            story_with(Some("hunter22"), &flash, async |device| {
+                device.online(secs(60)).await;
+                let status = device.ask("status").await;
+                assert!(status.contains("name: desk\n"), "{sizes:?}: {status}");
+                let config = device.ask("config").await;
+                assert!(config.contains("name = \"desk\""), "{config}");
+                assert!(config.contains("waits for a restart"), "{config}");
+                let told = "the new configuration waits for the next start: the store is full";
+                assert!(device.console().contains(told), "{}", device.console());
+            });
+        }
+        with_store(&flash, async |store| {
+            for number in 0..fillers {
+                store.forget(&filler(number)).await.expect("a good flash");
+            }
+        });
+        story_with(Some("swordfish"), &flash, async |device| {
+            device.online(secs(60)).await;
+            let status = device.ask("status").await;
+            assert!(status.contains("name: shelf\n"), "{sizes:?}: {status}");
+            let config = device.ask("config").await;
+            assert!(!config.contains("waits for a restart"), "{config}");
+            assert!(!device.flash.contains(b"swordfish"));
+        });
+    }
 }

@@ -1,8 +1,8 @@
 //! From power on to a configuration in force: what is read and taken in before anything runs.
 //!
 //! Guarantees: a configuration that was put on the device is taken in wholly or not at all, also when
-//! the power goes in between, because its text stays until everything of it is stored; no text with a
-//! secret in clear outlives the boot that takes it in.
+//! the power goes in between or the store is full, because its text stays until everything of it is
+//! stored; no text with a secret in clear outlives the boot that takes it in or finds it wrong.
 
 use heapless::String;
 use zeroize::Zeroize;
@@ -26,8 +26,12 @@ pub const WIFI_JSON: Key = Key::literal("wifi.json");
 pub const CONFIG: Key = Key::literal("config.toml");
 
 const SOURCE: &str = "config";
+/// Where it is tried out whether there is room for a configuration's secrets.
+const ROOM: Key = Key::literal("config.room");
 /// The longest secret of a configuration, sealed.
 const SEALED: usize = 64 + OVERHEAD;
+/// The room for all secrets: beside each, the store keeps its key and a note of it.
+const SECRETS: usize = SecretKey::ALL.len() * (SEALED + 48);
 
 /// The boot's view of the device. Texts are read into buffers that nobody else needs yet.
 pub(super) struct Boot<'d> {
@@ -44,6 +48,16 @@ enum Refused {
     Redaction(RedactError),
     Secret(SecretKey),
     Store(WriteError),
+}
+
+impl Refused {
+    /// Whether the same text may be taken in another time.
+    fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::Secret(_) | Self::Store(WriteError::Full | WriteError::Flash)
+        )
+    }
 }
 
 impl core::fmt::Display for Refused {
@@ -113,28 +127,46 @@ impl Boot<'_> {
         let Some(text) = self.text(&NEW_CONFIG, buffer).await else {
             return;
         };
+        let mut waits = false;
         match self.adopt(text, other).await {
             Ok(()) => log!(self.log, Info, SOURCE, "the new configuration is in force"),
             Err(refused) => {
+                waits = refused.may_pass();
+                let word = if waits {
+                    "waits for the next start"
+                } else {
+                    "is refused"
+                };
                 log!(
                     self.log,
                     Error,
                     SOURCE,
-                    "the new configuration is refused: {refused}; the last good one stays"
+                    "the new configuration {word}: {refused}; the last good one stays"
                 );
             }
         }
         buffer.zeroize();
-        self.erase(&NEW_CONFIG, SOURCE).await;
+        if !waits {
+            self.erase(&NEW_CONFIG, SOURCE).await;
+        }
     }
 
-    /// Seals the secrets of a text and keeps the rest. Until the text itself is erased by the caller, the
-    /// next boot does all of this again: so a power cut leaves no mixture of old and new.
+    /// Keeps a text and seals its secrets. Until the text itself is erased by the caller, the next boot does
+    /// all of this again: so a power cut leaves no mixture of old and new. Nor does a full store, because
+    /// nothing is changed before there is room for everything.
     async fn adopt(&self, text: &str, other: &mut [u8]) -> Result<(), Refused> {
         let config = Config::parse(text, self.system.hardware_address()).map_err(Refused::Text)?;
         let mut redacted = Room::new(other);
         config::redact(text, &mut redacted).map_err(Refused::Redaction)?;
         let length = redacted.length();
+        if let Some(rest) = other.get_mut(length..SECRETS) {
+            rest.fill(0);
+        }
+        let room = other.get(..SECRETS).unwrap_or_default();
+        self.store.put(&ROOM, room).await.map_err(Refused::Store)?;
+        let kept = self.store.put(&CONFIG, &other[..length]).await;
+        self.store.forget(&ROOM).await.map_err(Refused::Store)?;
+        kept.map_err(Refused::Store)?;
         for key in SecretKey::ALL {
             let place = secret_place(key);
             if let Some(secret) = config.given(key) {
@@ -146,10 +178,7 @@ impl Boot<'_> {
                 self.store.forget(&place).await.map_err(Refused::Store)?;
             }
         }
-        self.store
-            .put(&CONFIG, &other[..length])
-            .await
-            .map_err(Refused::Store)
+        Ok(())
     }
 
     /// Fills in the secrets that are kept sealed.
