@@ -10,7 +10,7 @@ mod flash;
 mod limits;
 
 use std::convert::Infallible;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -26,6 +26,8 @@ use device::Tally;
 
 /// How many devices are switched on in a second.
 const A_SECOND: u32 = 500;
+/// How long the broker may take to answer before that is told.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// The status for a wrong argument or a limit of the machine.
 const WRONG_USE: u8 = 2;
 
@@ -46,6 +48,12 @@ fn main() -> ExitCode {
         Ok(order) => {
             let stop = Arc::new(AtomicBool::new(false));
             mind_signals(stop.clone());
+            if let Err(error) = TcpStream::connect_timeout(&order.broker, PATIENCE) {
+                let broker = order.broker;
+                eprintln!(
+                    "fleet: {broker}: {error}; the devices wait until a broker answers there"
+                );
+            }
             let summary = run_real(fleet(&order, &stop));
             summary.print(&order);
             ExitCode::SUCCESS
