@@ -5,6 +5,8 @@
 //! (4 bytes, zero: erased), length of the data (2), checksum of the length (2), then the data, padded
 //! to a word. Each sector begins and ends with a word that marks its state.
 
+use core::ops::Range;
+
 use embedded_storage_async::nor_flash::{MultiwriteNorFlash, NorFlash, ReadNorFlash};
 
 use super::Key;
@@ -44,6 +46,11 @@ pub(super) struct Item {
 impl Item {
     fn data(self) -> u32 {
         self.address + HEADER
+    }
+
+    /// Where the item ends, with its padding.
+    fn end(self) -> u32 {
+        self.data() + self.length.next_multiple_of(WORD as u32)
     }
 
     /// Reads up to `buffer`'s length from the start of the data; the part that is the item's.
@@ -113,24 +120,31 @@ impl Item {
         medium: &mut Medium<F>,
         skip: u32,
     ) -> Result<(), Failed> {
-        const ZEROS: [u8; 64] = [0; 64];
-        let end = self.data() + self.length.next_multiple_of(WORD as u32);
-        let mut address = self.data() + skip;
         // First of all the item's checksum: what is half overwritten must not count as a value.
         if medium.word(self.address).await? != [0; WORD] {
-            medium.write(self.address, &ZEROS[..WORD]).await?;
+            medium.write(self.address, &[0; WORD]).await?;
         }
-        let mut chunk = [0; ZEROS.len()];
-        while address < end {
-            let length = ((end - address) as usize).min(ZEROS.len());
-            medium.read(address, &mut chunk[..length]).await?;
-            if chunk[..length] != ZEROS[..length] {
-                medium.write(address, &ZEROS[..length]).await?;
-            }
-            address += length as u32;
-        }
-        Ok(())
+        overwrite(medium, self.data() + skip..self.end()).await
     }
+}
+
+/// Overwrites whole words with zeros.
+async fn overwrite<F: MultiwriteNorFlash>(
+    medium: &mut Medium<F>,
+    words: Range<u32>,
+) -> Result<(), Failed> {
+    const ZEROS: [u8; 64] = [0; 64];
+    let mut chunk = [0; ZEROS.len()];
+    let mut address = words.start;
+    while address < words.end {
+        let length = ((words.end - address) as usize).min(ZEROS.len());
+        medium.read(address, &mut chunk[..length]).await?;
+        if chunk[..length] != ZEROS[..length] {
+            medium.write(address, &ZEROS[..length]).await?;
+        }
+        address += length as u32;
+    }
+    Ok(())
 }
 
 /// Walks over the items of one sector, in the way of the crate that wrote them.
@@ -182,7 +196,7 @@ impl Items {
 /// After a power cut, calling it again finishes it.
 pub(super) async fn scrub<F: MultiwriteNorFlash>(
     medium: &mut Medium<F>,
-    range: core::ops::Range<u32>,
+    range: Range<u32>,
     key: &Key,
     keep: Option<&[u8]>,
 ) -> Result<(), Failed> {
@@ -204,6 +218,43 @@ pub(super) async fn scrub<F: MultiwriteNorFlash>(
             if !kept {
                 item.wipe(medium, skip).await?;
             }
+        }
+    }
+    Ok(())
+}
+
+/// Overwrites `value` wherever it lies in `range` outside of sound items: what an attempt to store it has left that
+/// met words which were not blank, as damage leaves them. No walk over the items finds that again.
+pub(super) async fn scrub_astray<F: MultiwriteNorFlash>(
+    medium: &mut Medium<F>,
+    range: Range<u32>,
+    value: &[u8],
+) -> Result<(), Failed> {
+    for sector in range.step_by(SECTOR as usize) {
+        let mut items = Items::of_sector(sector);
+        let mut from = sector;
+        while let Some(item) = items.next(medium).await? {
+            overwrite_copies(medium, from..item.address, value).await?;
+            if !item.is_sound(medium).await? {
+                overwrite_copies(medium, item.data()..item.end(), value).await?;
+            }
+            from = item.end();
+        }
+        overwrite_copies(medium, from..sector + SECTOR, value).await?;
+    }
+    Ok(())
+}
+
+/// Overwrites each copy of `value` that lies in these words whole.
+async fn overwrite_copies<F: MultiwriteNorFlash>(
+    medium: &mut Medium<F>,
+    words: Range<u32>,
+    value: &[u8],
+) -> Result<(), Failed> {
+    let length = (value.len() as u32).next_multiple_of(WORD as u32);
+    for address in words.clone().step_by(WORD) {
+        if address + length <= words.end && medium.holds(address, value).await? {
+            overwrite(medium, address..address + length).await?;
         }
     }
     Ok(())

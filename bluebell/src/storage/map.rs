@@ -14,7 +14,7 @@ use sequential_storage::Error;
 use sequential_storage::cache::{Cache, Uncached};
 use sequential_storage::map::{Key as MapKey, MapConfig, MapStorage, SerializationError};
 
-use super::items::{Items, KEY_MOST, decode_key, encode_key, scrub};
+use super::items::{Items, KEY_MOST, decode_key, encode_key, scrub, scrub_astray};
 use super::medium::{Failed, Medium, SECTOR, WORD};
 use super::{Condition, Key, Unreadable};
 
@@ -130,6 +130,7 @@ impl<F: MultiwriteNorFlash> Map<'_, F> {
             if self.fetch(key).await? == Some(value) {
                 return Ok(());
             }
+            scrub_astray(self.medium, self.range.clone(), value).await?;
         }
         Err(MapError::Damaged)
     }

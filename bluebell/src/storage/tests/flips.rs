@@ -154,3 +154,26 @@ fn a_store_that_was_of_version_1_keeps_its_messages_when_a_bit_of_its_format_fli
         );
     }
 }
+
+#[test]
+fn a_secret_that_met_damage_in_free_space_leaves_nothing_once_it_is_forgotten() {
+    const SECRET: &[u8] = b"sealed and not to be found";
+    let image = in_use().image();
+    let first = &image[..SECTOR - 4];
+    let free = first.iter().rposition(|&byte| byte != 0xFF).unwrap() + 1;
+    let mut met = 0;
+    for at in free..free + 100 {
+        let mut damaged = image.clone();
+        damaged[at] = 0x6E;
+        let flash = Flash::from_image(damaged);
+        boot(&flash, async |store| {
+            store.put_secret(&PUT, SECRET).await.unwrap();
+            met += usize::from(flash.image()[at] != 0x6E);
+            store.forget(&PUT).await.unwrap();
+        });
+        let left = flash.image();
+        let found = left.windows(SECRET.len()).position(|bytes| bytes == SECRET);
+        assert_eq!(found, None, "damage at {at}");
+    }
+    assert!(met > 0, "none of the damage was where the secret went");
+}
