@@ -84,12 +84,15 @@ fn a_person_sets_the_device_up_and_its_relay_follows_the_broker_through_outages(
     console.wait_for(seen, &["pin 14 is 0"]);
 
     // A power cut. What was set up is still there: online by itself, without a portal.
-    drop(machine);
     let listener = broker.listen();
+    let heard = listener.lines.clone();
+    drop(machine);
+    // The broker says so once the connection is gone.
+    let gone = heard.wait_for(0, &["/status offline"]);
     let machine = Machine::start(&folder, None);
     machine.console.wait_for(0, ONLINE);
-    listener.lines.wait_for(0, &["/status online"]);
-    listener.lines.wait_for(0, &[HEARTBEAT]);
+    heard.wait_for(gone, &["/status online"]);
+    heard.wait_for(gone, &[HEARTBEAT]);
     let printed = machine.console.text();
     assert!(
         !printed.contains("portal=open") && !printed.contains("correct horse"),
