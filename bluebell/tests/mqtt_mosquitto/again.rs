@@ -1,6 +1,6 @@
-//! Commands whose acknowledgement an outage swallows.
+//! Messages whose acknowledgement an outage swallows.
 
-use bluebell::mqtt::{Mqtt, Settings, State};
+use bluebell::mqtt::{Delivery, Mqtt, Settings, State};
 use embassy_time::{Duration, Timer, with_timeout};
 
 use crate::broker::Mosquitto;
@@ -110,5 +110,43 @@ fn a_command_that_the_outage_swallows_itself_is_marked_as_a_repetition_and_hande
         assert!(again.again, "{again:?}");
         let more = with_timeout(Duration::from_millis(500), mqtt.receive()).await;
         assert!(more.is_err(), "it comes once");
+    });
+}
+
+#[test]
+fn a_message_of_qos_2_is_not_taken_for_one_that_a_power_cut_interrupted_under_its_identifier() {
+    let Some(broker) = Mosquitto::start("interrupted") else {
+        return;
+    };
+    let proxy = Proxy::to(broker.port);
+    let settings = Settings {
+        port: proxy.port,
+        clean_start: false,
+        ..broker.settings(&FILTERS)
+    };
+    let publish = async |mqtt: &Mqtt<'_>, payload: &[u8]| {
+        let published = mqtt.publish("out", payload, Delivery::EXACTLY_ONCE).await;
+        published.unwrap();
+    };
+    // The broker has got the message, and waits for its release when the power goes.
+    play(settings, async |mqtt| {
+        mqtt.online().await;
+        mqtt.flush().await;
+        proxy.hold();
+        let before = proxy.carried();
+        publish(mqtt, b"interrupted").await;
+        until(|| proxy.carried() > before).await;
+    });
+    proxy.cut();
+    // This boot happens to begin with the same identifiers.
+    play(settings, async |mqtt| {
+        mqtt.online().await;
+        let listener = broker.listen("out", "2", "2");
+        Timer::after(Duration::from_millis(500)).await;
+        publish(mqtt, b"new").await;
+        let line = |payload| format!("0 2 out {}", crate::hex(payload));
+        let expected = [line(b"interrupted"), line(b"new")];
+        assert_eq!(listener.lines().await, expected);
+        mqtt.flush().await;
     });
 }

@@ -60,7 +60,7 @@ impl Session {
         }
         if answer.session_present {
             self.inbound.resumed(now);
-            self.outbound.resume();
+            self.outbound.resume(self.established);
             self.birth = match self.birth {
                 Birth::Sent(identifier) | Birth::Owed(Some(identifier)) => {
                     Birth::Owed(Some(identifier))

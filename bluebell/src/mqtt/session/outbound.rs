@@ -3,7 +3,8 @@
 //! Guarantees: messages leave in the order of the outbox, at most `min(8, what the broker takes)` of them
 //! unacknowledged, and once so many are, no more before half of them are acknowledged: what waits leaves
 //! together, in one segment, in place of one for each acknowledgement; each stays in the outbox until the broker has acknowledged it (QoS 2: completed it);
-//! an identifier is not used again while it is in flight.
+//! an identifier is not used again while it is in flight. Where the session began in an earlier boot, a QoS 2 message is
+//! not taken for one that a power cut interrupted under the same identifier.
 
 use core::fmt;
 
@@ -50,6 +51,8 @@ pub(super) struct Outbound {
     last_identifier: u16,
     /// As many as may be were on their way, and half of them still are.
     is_window_shut: bool,
+    /// The session is one of an earlier boot, of whose identifiers nothing is known.
+    is_inherited: bool,
 }
 
 impl Outbound {
@@ -67,11 +70,13 @@ impl Outbound {
     pub(super) fn forget(&mut self, outbox: &Outbox<'_>) {
         self.flights.clear();
         self.is_window_shut = false;
+        self.is_inherited = false;
         self.next = outbox.first();
     }
 
-    /// The broker has kept the session on another connection: what it has not answered is repeated.
-    pub(super) fn resume(&mut self) {
+    /// The broker has kept the session, of this boot or of an earlier one: what it has not answered is repeated.
+    pub(super) fn resume(&mut self, of_this_boot: bool) {
+        self.is_inherited |= !of_this_boot;
         for flight in &mut self.flights {
             flight.stage = match flight.stage {
                 Stage::Again | Stage::Sent => Stage::Again,
@@ -234,6 +239,18 @@ impl Outbound {
             let identifier = self.identifier(others);
             let delivery = lowered(stored.mark.delivery, limits);
             let properties = stored.mark.properties(&outlet.moment);
+            if self.is_inherited && delivery.qos == QoS::ExactlyOnce {
+                // Most often the broker answers that it knows of no such message, which is no error.
+                let release = Outgoing::Step {
+                    step: Step::Released,
+                    identifier,
+                    reason: Reason::SUCCESS,
+                };
+                if outlet.transmit.put(codec, &release, limits.maximum_packet) == Put::Later {
+                    self.last_identifier = before;
+                    return;
+                }
+            }
             let packet = publication(&stored, &properties, limits, identifier, false);
             match outlet.transmit.put(codec, &packet, limits.maximum_packet) {
                 Put::Later => {

@@ -1,4 +1,4 @@
-//! Messages of QoS 1 that come again because the broker has not got their acknowledgement.
+//! Messages whose acknowledgement was lost: those of QoS 1 that come again, and those of an earlier boot.
 
 use std::string::ToString;
 use std::vec;
@@ -8,7 +8,7 @@ use embassy_time::Duration;
 
 use super::device::{Device, all_words};
 use super::peer::Peer;
-use crate::mqtt::types::QoS;
+use crate::mqtt::types::{Delivery, QoS};
 
 /// A QoS 1 message on `switch/a`, perhaps marked as a repetition.
 fn message(identifier: u8, payload: &str, again: bool) -> Vec<u8> {
@@ -238,4 +238,31 @@ fn the_last_messages_are_known_as_many_as_a_broker_may_leave_unacknowledged() {
         know(&mut device, &message(number, "x", true));
     }
     handle(&mut device, &message(12, "x", true));
+}
+
+#[test]
+fn in_a_session_of_an_earlier_boot_an_identifier_is_released_before_a_message_of_qos_2_has_it() {
+    for (present, expected) in [
+        (true, &["pubrel", "publish out two", "pubrel"][..]),
+        (false, &["publish out two", "pubrel"]),
+    ] {
+        let (mut device, mut peer) = (Device::new(), Peer::new());
+        device.settings.clean_start = false;
+        // It does not know that a release may come without a message.
+        peer.bears_all = true;
+        device.come_online(&mut peer, present, vec![]);
+        device.keep("one", Delivery::AT_LEAST_ONCE);
+        device.keep("two", Delivery::EXACTLY_ONCE);
+        let heard = all_words(&device.talk(&mut peer));
+        assert_eq!(heard[0], "publish out one");
+        assert_eq!(heard[1..], *expected);
+        assert_eq!(device.outbox.first(), device.outbox.end());
+        // A session of this boot is known.
+        device.lose();
+        let mut peer = Peer::new();
+        device.come_online(&mut peer, false, vec![]);
+        device.keep("three", Delivery::EXACTLY_ONCE);
+        let heard = all_words(&device.talk(&mut peer));
+        assert_eq!(heard, ["publish out three", "pubrel"]);
+    }
 }
