@@ -85,8 +85,11 @@ impl Lamp {
         // A full outbox refuses, and says so: then nothing was promised.
         if sent.is_ok() {
             self.counted.set(number + 1);
-            let mut accepted = self.accepted.borrow_mut();
-            accepted.insert((self.boot.get(), number), Instant::now());
+            let message = (self.boot.get(), number);
+            if !self.arrived.borrow().contains(&message) {
+                let mut accepted = self.accepted.borrow_mut();
+                accepted.insert(message, Instant::now());
+            }
         }
     }
 
@@ -223,6 +226,7 @@ impl Application for Lamp {
         let (Ok(boot), Ok(number)) = (boot.parse(), number.parse()) else {
             return;
         };
+        self.accepted.borrow_mut().remove(&(boot, number));
         let mut arrived = self.arrived.borrow_mut();
         let newest = arrived.last().copied();
         if arrived.insert((boot, number)) && newest > Some((boot, number)) {
@@ -241,9 +245,7 @@ impl Application for Lamp {
             return Ok(());
         }
         let now = Instant::now();
-        let mut accepted = self.accepted.borrow_mut();
-        let arrived = self.arrived.borrow();
-        accepted.retain(|message, _| !arrived.contains(message));
+        let accepted = self.accepted.borrow();
         match accepted.first_key_value() {
             Some(((boot, number), at)) if now.saturating_duration_since(*at) > DELIVERY => {
                 Err(format!(
