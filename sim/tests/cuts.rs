@@ -242,24 +242,31 @@ fn filler(number: usize) -> Key {
     Key::new(&format!("app/filler-{number}")).expect("a short name")
 }
 
+/// A device at home with a long configuration that waits, and its store filled with values of these sizes, of
+/// which as many as fit; and how many these are.
+fn crowded(sizes: &[usize]) -> (Flash, usize) {
+    let flash = at_home();
+    story(&flash, async |device| {
+        Timer::after(secs(10)).await;
+        let long = "# A remark that takes much room, as remarks do that say something.\r";
+        ask(device, &format!("put config\r{}{NEW}\r.", long.repeat(36))).await;
+    });
+    let mut fillers = 0;
+    with_store(&flash, async |store| {
+        for size in sizes {
+            let value = vec![0x55; *size];
+            while store.put(&filler(fillers), &value).await.is_ok() {
+                fillers += 1;
+            }
+        }
+    });
+    (flash, fillers)
+}
+
 #[test]
 fn a_configuration_for_which_there_is_no_room_waits_whole_until_there_is_some() {
     for sizes in [&[3_000, 1_000][..], &[3_000, 1_000, 300, 100, 30, 1]] {
-        let flash = at_home();
-        story(&flash, async |device| {
-            Timer::after(secs(10)).await;
-            let long = "# A remark that takes much room, as remarks do that say something.\r";
-            ask(device, &format!("put config\r{}{NEW}\r.", long.repeat(40))).await;
-        });
-        let mut fillers = 0;
-        with_store(&flash, async |store| {
-            for size in sizes {
-                let value = vec![0x55; *size];
-                while store.put(&filler(fillers), &value).await.is_ok() {
-                    fillers += 1;
-                }
-            }
-        });
+        let (flash, fillers) = crowded(sizes);
         for _ in 0..2 {
             story_with(Some("hunter22"), &flash, async |device| {
                 device.online(secs(60)).await;
@@ -286,4 +293,29 @@ fn a_configuration_for_which_there_is_no_room_waits_whole_until_there_is_some() 
             assert!(!device.flash.contains(b"swordfish"));
         });
     }
+}
+
+#[test]
+fn however_much_room_there_is_a_configuration_is_in_force_with_its_own_secret() {
+    let (full, _) = crowded(&[3_000, 1_000, 300, 100, 30, 1]);
+    let mut outcomes = [0, 0];
+    for smaller in (0..600).step_by(20) {
+        let image = Flash::from_image(full.image());
+        with_store(&image, async |store| {
+            store.forget(&filler(0)).await.expect("a good flash");
+            let value = vec![0x55; smaller];
+            store.put(&filler(0), &value).await.expect("it is smaller");
+        });
+        let looked = Flash::from_image(image.image());
+        let is_new = story(&looked, async |device| {
+            Timer::after(secs(1)).await;
+            device.ask("status").await.contains("name: shelf\n")
+        });
+        outcomes[usize::from(is_new)] += 1;
+        let password = if is_new { "swordfish" } else { "hunter22" };
+        story_with(Some(password), &image, async |device| {
+            device.online(secs(60)).await;
+        });
+    }
+    assert!(outcomes.iter().all(|count| *count > 3), "{outcomes:?}");
 }
