@@ -10,6 +10,7 @@ use embassy_sync::signal::Signal;
 use embassy_time::{Duration, Instant, Timer, with_timeout};
 use embedded_io_async::{Read, Write};
 
+use super::output::{OUTPUT, Output};
 use super::seats::Phase;
 
 /// How long a client may take nothing of its answer.
@@ -140,15 +141,37 @@ impl<T: Read + Write + TcpShutdown> Connection<'_, T> {
     }
 }
 
-/// Bytes that have come in and are not used up.
+/// Bytes that have come in and are not used up, and the room in which an answer is put together.
+///
+/// A request may take all of the room. What has come in of later ones when it is answered leaves the last
+/// [`OUTPUT`] bytes free: so much is read at once, and only what is not whole by then is read on.
 pub(super) struct Input<'m> {
-    pub(super) room: &'m mut [u8],
-    pub(super) filled: usize,
+    room: &'m mut [u8],
+    filled: usize,
 }
 
-impl Input<'_> {
+impl<'m> Input<'m> {
+    /// An empty one in `room`, which has at least twice [`OUTPUT`] bytes.
+    pub(super) const fn new(room: &'m mut [u8]) -> Self {
+        Self { room, filled: 0 }
+    }
+
+    /// The longest head that there is room for.
+    pub(super) const fn most(&self) -> usize {
+        self.room.len()
+    }
+
     pub(super) fn bytes(&self) -> &[u8] {
         &self.room[..self.filled]
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.filled == 0
+    }
+
+    /// The first `count` bytes, which must have come in.
+    pub(super) fn first(&mut self, count: usize) -> &mut [u8] {
+        &mut self.room[..count]
     }
 
     pub(super) fn consume(&mut self, count: usize) {
@@ -156,14 +179,38 @@ impl Input<'_> {
         self.filled -= count;
     }
 
+    /// Reads on, as far as a request goes that is known to have `wanted` bytes, or that is longer than what
+    /// is there.
     pub(super) async fn more<T: Read + Write + TcpShutdown>(
         &mut self,
         connection: &mut Connection<'_, T>,
+        wanted: usize,
         until: Instant,
     ) -> Result<(), Ended> {
+        let ahead = self.ahead();
+        let end = match self.filled < ahead.max(wanted) {
+            true => ahead.max(wanted),
+            false => self.room.len(),
+        };
         self.filled += connection
-            .read(&mut self.room[self.filled..], until)
+            .read(&mut self.room[self.filled..end], until)
             .await?;
         Ok(())
+    }
+
+    /// The room for an answer, behind what has come in of later requests.
+    pub(super) fn output(&mut self) -> Output<'_> {
+        let ahead = self.ahead();
+        Output::new(&mut self.room[ahead..])
+    }
+
+    /// All of the room, when nothing that has come in counts any more.
+    pub(super) fn scratch(&mut self) -> &mut [u8] {
+        self.room
+    }
+
+    /// How much may have come in when a request is answered.
+    const fn ahead(&self) -> usize {
+        self.room.len().saturating_sub(OUTPUT)
     }
 }

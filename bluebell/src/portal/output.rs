@@ -15,18 +15,18 @@ const AFTER: usize = "\r\n0\r\n\r\n".len();
 
 /// Bytes that wait to be sent.
 pub(super) struct Output<'m> {
-    buffer: &'m mut [u8; OUTPUT],
+    buffer: &'m mut [u8],
     filled: usize,
     /// Where writing has to stop.
     end: usize,
 }
 
 impl<'m> Output<'m> {
-    pub(super) fn new(buffer: &'m mut [u8; OUTPUT]) -> Self {
+    pub(super) const fn new(buffer: &'m mut [u8]) -> Self {
         Self {
-            buffer,
             filled: 0,
-            end: OUTPUT,
+            end: buffer.len(),
+            buffer,
         }
     }
 
@@ -46,7 +46,7 @@ impl<'m> Output<'m> {
 
     /// Takes over as many of `bytes` as there is room for, and returns the others.
     pub(super) fn top_up<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
-        let (now, later) = bytes.split_at(bytes.len().min(OUTPUT - self.filled));
+        let (now, later) = bytes.split_at(bytes.len().min(self.buffer.len() - self.filled));
         self.push(now);
         later
     }
@@ -76,11 +76,11 @@ impl<'m> Output<'m> {
     ) -> Result<bool, fmt::Error> {
         let start = self.filled;
         let (frame, after) = if chunked { (FRAME, AFTER) } else { (0, 0) };
-        if start + frame + after >= OUTPUT {
+        if start + frame + after >= self.buffer.len() {
             return Ok(true);
         }
         self.filled = start + frame;
-        self.end = OUTPUT - after;
+        self.end = self.buffer.len() - after;
         let mut more = true;
         while more {
             let before = self.filled;
@@ -95,7 +95,7 @@ impl<'m> Output<'m> {
                 }
             }
         }
-        self.end = OUTPUT;
+        self.end = self.buffer.len();
         let length = self.filled - start - frame;
         if length == 0 && more {
             self.filled = start;

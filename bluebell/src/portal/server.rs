@@ -49,11 +49,10 @@ const REFUSED_EVERY: Duration = Duration::from_secs(10);
 /// What the portal needs while it is open: one seat for each connection at a time.
 ///
 /// `WORKERS` seats (at least 2; the board's network stack needs as many TCP sockets), `HEAD` bytes
-/// for the longest request head (at least 1024; 431 above; two thirds of it for the first line, 414
-/// above), and 768 bytes a seat for answers.
+/// a seat for the longest request head (at least 1536; 431 above; two thirds of it for the first line, 414
+/// above), in which the answer is put together as well.
 pub struct PortalMemory<const WORKERS: usize = 4, const HEAD: usize = 1536> {
-    inputs: [[u8; HEAD]; WORKERS],
-    outputs: [[u8; OUTPUT]; WORKERS],
+    rooms: [[u8; HEAD]; WORKERS],
     seats: [Seat; WORKERS],
     limit: Cell<SubmissionLimit>,
 }
@@ -72,6 +71,10 @@ impl<const WORKERS: usize, const HEAD: usize> PortalMemory<WORKERS, HEAD> {
                 "a body is read into the room of the head"
             );
             assert!(
+                HEAD >= 2 * OUTPUT,
+                "an answer finds room behind what has come in meanwhile"
+            );
+            assert!(
                 OUTPUT >= PIECE,
                 "a file's piece is read into the room of the answer"
             );
@@ -81,8 +84,7 @@ impl<const WORKERS: usize, const HEAD: usize> PortalMemory<WORKERS, HEAD> {
             );
         }
         Self {
-            inputs: [[0; HEAD]; WORKERS],
-            outputs: [[0; OUTPUT]; WORKERS],
+            rooms: [[0; HEAD]; WORKERS],
             seats: [const { Seat::new() }; WORKERS],
             limit: Cell::new(SubmissionLimit::new()),
         }
@@ -90,7 +92,7 @@ impl<const WORKERS: usize, const HEAD: usize> PortalMemory<WORKERS, HEAD> {
 
     /// Memory for whoever needs some while the portal is not served: `WORKERS` times `HEAD` bytes.
     pub(super) const fn scratch(&mut self) -> &mut [u8] {
-        self.inputs.as_flattened_mut()
+        self.rooms.as_flattened_mut()
     }
 }
 
@@ -130,8 +132,7 @@ pub async fn serve<S: TcpBind, const WORKERS: usize, const HEAD: usize>(
 ) -> Infallible {
     let acceptor = bind(stack, backend.address(), log).await;
     let PortalMemory {
-        inputs,
-        outputs,
+        rooms,
         seats,
         limit,
     } = memory;
@@ -145,16 +146,9 @@ pub async fn serve<S: TcpBind, const WORKERS: usize, const HEAD: usize>(
         refused: Cell::new((0, None)),
         accept_failed: Cell::new(false),
     };
-    let mut rooms = seats
-        .iter()
-        .zip(
-            inputs
-                .iter_mut()
-                .map(<[u8; HEAD]>::as_mut_slice)
-                .zip(outputs),
-        )
-        .enumerate();
-    let workers = from_fn::<_, WORKERS, _>(|_| work(&acceptor, &desk, rooms.next()));
+    let rooms = rooms.iter_mut().map(<[u8; HEAD]>::as_mut_slice);
+    let mut places = seats.iter().zip(rooms).enumerate();
+    let workers = from_fn::<_, WORKERS, _>(|_| work(&acceptor, &desk, places.next()));
     join(join_array(workers), free_seats(&desk)).await.1
 }
 
@@ -198,8 +192,8 @@ async fn free_seats(desk: &Desk<'_, '_, '_>) -> Infallible {
     }
 }
 
-/// A seat's number, and its rooms for what comes in and what goes out.
-type Place<'d> = (usize, (&'d Seat, (&'d mut [u8], &'d mut [u8; OUTPUT])));
+/// A seat's number, and its room for what comes in and what goes out.
+type Place<'d> = (usize, (&'d Seat, &'d mut [u8]));
 
 /// One seat: takes a connection, serves it, and takes the next.
 async fn work<A: TcpAccept>(
@@ -207,7 +201,7 @@ async fn work<A: TcpAccept>(
     desk: &Desk<'_, '_, '_>,
     place: Option<Place<'_>>,
 ) -> Infallible {
-    let Some((number, (seat, (input, output)))) = place else {
+    let Some((number, (seat, room))) = place else {
         return core::future::pending().await;
     };
     // Not all at the same moment, so that others listen meanwhile.
@@ -222,8 +216,8 @@ async fn work<A: TcpAccept>(
                 seat,
                 changed: &desk.changed,
             };
-            converse(&mut connection, desk, input, output).await;
-            input.zeroize();
+            converse(&mut connection, desk, room).await;
+            room.zeroize();
         }
     }
 }
@@ -272,14 +266,13 @@ async fn converse<T: Read + Write + TcpShutdown>(
     connection: &mut Connection<'_, T>,
     desk: &Desk<'_, '_, '_>,
     room: &mut [u8],
-    output: &mut [u8; OUTPUT],
 ) {
-    let mut input = Input { room, filled: 0 };
+    let mut input = Input::new(room);
     let mut first = true;
     loop {
-        match exchange(connection, desk, &mut input, first, output).await {
+        match exchange(connection, desk, &mut input, first).await {
             Next::Request => first = false,
-            Next::Linger => return connection.linger(input.room).await,
+            Next::Linger => return connection.linger(input.scratch()).await,
             Next::Part { answered } => return connection.part(answered).await,
         }
     }
@@ -292,19 +285,18 @@ async fn exchange<T: Read + Write + TcpShutdown>(
     desk: &Desk<'_, '_, '_>,
     input: &mut Input<'_>,
     first: bool,
-    output: &mut [u8; OUTPUT],
 ) -> Next {
     let planned = next_plan(connection, desk, input, first).await;
     let plan = match &planned {
         Ok(plan) => plan,
         Err(Ended::GaveWay) => {
-            let answered = !first && input.filled == 0;
+            let answered = !first && input.is_empty();
             return Next::Part { answered };
         }
         Err(_) => return Next::Linger,
     };
     let outcome = {
-        let body = &mut input.room[..plan.body];
+        let body = input.first(plan.body);
         let mut limit = desk.limit.get();
         let outcome = answer::act(plan, body, desk.backend, &mut limit, Instant::now());
         desk.limit.set(limit);
@@ -313,7 +305,7 @@ async fn exchange<T: Read + Write + TcpShutdown>(
         outcome
     };
     input.consume(plan.body);
-    match respond(connection, desk, plan, &outcome, output).await {
+    match respond(connection, desk, plan, &outcome, input.output()).await {
         Ok(()) if plan.keep_alive => Next::Request,
         Ok(()) => Next::Linger,
         Err(_) => Next::Part { answered: false },
@@ -340,13 +332,13 @@ async fn next_plan<T: Read + Write + TcpShutdown>(
     });
     let plan = loop {
         input.consume(request::empty_lines(input.bytes()));
-        if idle && input.filled > 0 {
+        if idle && !input.is_empty() {
             idle = false;
             since = Instant::now();
             due = since.saturating_add(HEAD_DUE);
             connection.enter(Phase::Waiting(since));
         }
-        match request::scan(input.bytes(), input.room.len()) {
+        match request::scan(input.bytes(), input.most()) {
             Scanned::Complete(head, length) => {
                 let site = Site {
                     name: desk.backend.name(),
@@ -360,14 +352,14 @@ async fn next_plan<T: Read + Write + TcpShutdown>(
             Scanned::Refused(refusal) => return Ok(Plan::refused(refusal)),
             Scanned::Partial => {}
         }
-        if let Err(ended) = input.more(connection, due).await {
-            return unfinished(ended, input.filled > 0);
+        if let Err(ended) = input.more(connection, 0, due).await {
+            return unfinished(ended, !input.is_empty());
         }
     };
     if plan.own_host {
         desk.backend.request_seen();
     }
-    if plan.body > input.filled {
+    if plan.body > input.bytes().len() {
         if plan.expects_continue {
             let go_on = b"HTTP/1.1 100 Continue\r\n\r\n";
             let until = Instant::now().saturating_add(HEAD_DUE);
@@ -375,8 +367,8 @@ async fn next_plan<T: Read + Write + TcpShutdown>(
         }
         connection.enter(Phase::Waiting(since));
         let due = Instant::now().saturating_add(BODY_DUE);
-        while plan.body > input.filled {
-            if let Err(ended) = input.more(connection, due).await {
+        while plan.body > input.bytes().len() {
+            if let Err(ended) = input.more(connection, plan.body, due).await {
                 return unfinished(ended, true);
             }
         }
@@ -400,12 +392,11 @@ async fn respond<T: Read + Write + TcpShutdown>(
     desk: &Desk<'_, '_, '_>,
     plan: &Plan,
     outcome: &Outcome,
-    output: &mut [u8; OUTPUT],
+    mut output: Output<'_>,
 ) -> Result<(), Ended> {
     let now = Instant::now();
     let until = now.saturating_add(ANSWER_DUE);
     connection.enter(Phase::Answering(now));
-    let mut output = Output::new(output);
     let Ok(answer) = answer::begin(plan, outcome, desk.backend, &mut output) else {
         log!(
             desk.log,

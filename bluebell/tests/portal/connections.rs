@@ -66,6 +66,30 @@ fn requests_that_come_at_once_are_answered_in_order() {
 }
 
 #[test]
+fn an_answer_leaves_what_has_come_in_of_later_requests_as_it_is() {
+    with_portal(async |world| {
+        // Heads and bodies that end before, at and behind the part of the room that answers use.
+        for length in (0..1_400).step_by(350).chain(690..780) {
+            let filler = "a".repeat(length);
+            let body = &filler[..length.min(1_024)];
+            let requests = format!(
+                "GET /setup HTTP/1.1\r\nHost: localhost\r\nX: {filler}\r\n\r\n\
+                 POST /rescan HTTP/1.1\r\nHost: a.b\r\nContent-Length: {}\r\n\r\n{body}\
+                 GET /nowhere HTTP/1.1\r\nHost: localhost\r\nX: {filler}\r\n\r\n",
+                body.len()
+            );
+            let answers = exchange(world, &[requests.as_bytes(), LAST].concat()).await;
+            let text = String::from_utf8(answers).unwrap();
+            let codes = text
+                .match_indices("HTTP/1.1 ")
+                .map(|(at, _)| &text[at + 9..at + 12]);
+            let codes = codes.collect::<Vec<_>>();
+            assert_eq!(codes, ["200", "403", "404", "200"], "{length}");
+        }
+    });
+}
+
+#[test]
 fn a_close_is_asked_for_and_done() {
     with_portal(async |world| {
         let (took, answer) = timed(exchange(world, LAST)).await;

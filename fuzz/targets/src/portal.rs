@@ -65,7 +65,7 @@ impl Backend for Device {
 /// Panics when that takes more than a minute of the device's time for each: nobody may hold a seat for longer.
 pub(crate) fn serve(device: &Device, links: &[Link]) {
     // The smallest that a portal can have: its limits are met the soonest.
-    let mut memory = PortalMemory::<3, 1200>::new();
+    let mut memory = PortalMemory::<3, 1536>::new();
     let mut buffer = [0; 512];
     let log = Log::new(&mut buffer);
     let network = Tcp::new(links);
