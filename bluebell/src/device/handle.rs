@@ -41,7 +41,8 @@ impl<'d> Handle<'d> {
         topic: &str,
         payload: impl AsRef<[u8]>,
     ) -> Result<(), PublishError> {
-        self.publish_as(topic, payload, Delivery::AT_MOST_ONCE)
+        let mqtt = self.shared.mqtt;
+        mqtt.publish_once(topic, payload.as_ref(), Delivery::AT_MOST_ONCE)
             .await
     }
 

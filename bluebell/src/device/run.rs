@@ -25,7 +25,7 @@ use crate::credentials::Vault;
 use crate::jobs::Jobs;
 use crate::log;
 use crate::log::Log;
-use crate::mqtt::{self, Delivery, Mqtt};
+use crate::mqtt::{self, Mqtt};
 use crate::portal::{self, File, Seating};
 use crate::sntp::{Sntp, TimeServer};
 use crate::storage::Store;
@@ -391,9 +391,7 @@ impl Services<'_> {
         loop {
             ticker.next().await;
             // While the broker is away there is no heartbeat: that is what it tells.
-            let _ = device
-                .publish_as(&topic, &config.heartbeat_message, Delivery::AT_MOST_ONCE)
-                .await;
+            let _ = device.publish(&topic, &config.heartbeat_message).await;
         }
     }
 

@@ -74,12 +74,17 @@ enum Chore {
     },
 }
 
-/// A message that is to be on flash.
-enum Save<'a> {
-    /// One that is in memory, and all before it.
-    Sent(Sequence),
-    /// A new one.
-    New(&'a str, &'a [u8], Mark),
+/// Writes a message into a buffer of the store's, or says that there is none any more.
+type Fill<'a> = dyn FnMut(&mut [u8]) -> Option<Filled> + 'a;
+
+/// How a publish goes on.
+enum Begun<'m> {
+    /// It is done: the message stays in memory.
+    Kept,
+    /// The message is on its way to the broker.
+    Sent(&'m Store<'m>, Sequence),
+    /// The message is to be written to flash.
+    Waits(&'m Store<'m>, Mark),
 }
 
 impl Progress {
@@ -244,41 +249,21 @@ impl<'m> Mqtt<'m> {
         payload: &[u8],
         delivery: Delivery,
     ) -> Result<(), PublishError> {
-        let length = topic.len().saturating_add(payload.len());
-        let moment = self.moment();
-        let (keep, direct, mark) = {
-            let shared = &mut *self.shared.borrow_mut();
-            if !shared.takes(length) {
-                return Err(PublishError::TooLong);
+        let (store, sequence) = match self.begin(topic, payload, delivery)? {
+            Begun::Kept => return Ok(()),
+            Begun::Sent(store, sequence) => (store, sequence),
+            Begun::Waits(store, mark) => {
+                let topic = [topic.as_bytes(), &[]];
+                let mut fill = |into: &mut [u8]| Some(write(into, topic, [payload, &[]], &mark));
+                let saved = self.save(store, Sequence::MAX, Some(&mut fill)).await;
+                return saved.map_err(|error| self.refused(error));
             }
-            let mut mark = match self.keep {
-                Some(_) => shared.mark(delivery, &moment),
-                None => Mark::of(delivery),
-            };
-            mark.waited = self.keep.is_some() && shared.state != State::Online;
-            // While the broker is there, nobody is spared a message by its passing through the flash.
-            mark.delivery.latest &=
-                self.keep.is_none() || delivery.in_memory || shared.state != State::Online;
-            let Some(keep) = self.keep.filter(|_| !delivery.in_memory) else {
-                let kept = shared.keep_in_memory(topic, payload, &mark);
-                return kept.map(|_| ()).ok_or(PublishError::Full);
-            };
-            let open = shared.is_open() && shared.progress.drained && !shared.progress.moving;
-            let direct = match open {
-                true => shared.keep_in_memory(topic, payload, &mark),
-                false => None,
-            };
-            (keep, direct, mark)
-        };
-        let Some(sequence) = direct else {
-            let saved = self.save(keep.store, Save::New(topic, payload, mark)).await;
-            return saved.map_err(|error| self.refused(error));
         };
         let fate = self.until(|shared| shared.fate(sequence));
         if let Ok(true) = with_timeout(SAFE_WITHIN, fate).await {
             return Ok(());
         }
-        let Err(error) = self.save(keep.store, Save::Sent(sequence)).await else {
+        let Err(error) = self.save(store, sequence, None).await else {
             return Ok(());
         };
         // Only the broker can help.
@@ -286,6 +271,41 @@ impl<'m> Mqtt<'m> {
             true => Ok(()),
             false => Err(self.refused(error)),
         }
+    }
+
+    /// Takes a message into memory where that is its way.
+    fn begin(
+        &self,
+        topic: &str,
+        payload: &[u8],
+        delivery: Delivery,
+    ) -> Result<Begun<'m>, PublishError> {
+        let moment = self.moment();
+        let shared = &mut *self.shared.borrow_mut();
+        if !shared.takes(topic.len().saturating_add(payload.len())) {
+            return Err(PublishError::TooLong);
+        }
+        let mut mark = match self.keep {
+            Some(_) => shared.mark(delivery, &moment),
+            None => Mark::of(delivery),
+        };
+        mark.waited = self.keep.is_some() && shared.state != State::Online;
+        // While the broker is there, nobody is spared a message by its passing through the flash.
+        mark.delivery.latest &=
+            self.keep.is_none() || delivery.in_memory || shared.state != State::Online;
+        let Some(Keep { store, .. }) = self.keep.filter(|_| !delivery.in_memory) else {
+            let kept = shared.keep_in_memory(topic, payload, &mark);
+            return kept.map(|_| Begun::Kept).ok_or(PublishError::Full);
+        };
+        let open = shared.is_open() && shared.progress.drained && !shared.progress.moving;
+        let sent = match open {
+            true => shared.keep_in_memory(topic, payload, &mark),
+            false => None,
+        };
+        Ok(match sent {
+            Some(sequence) => Begun::Sent(store, sequence),
+            None => Begun::Waits(store, mark),
+        })
     }
 
     fn refused(&self, error: WriteError) -> PublishError {
@@ -316,15 +336,16 @@ impl<'m> Mqtt<'m> {
         Turn(self)
     }
 
-    /// Writes a message to flash; first all in memory that come before it.
-    async fn save(&self, store: &Store<'_>, save: Save<'_>) -> Result<(), WriteError> {
+    /// Writes the messages in memory up to `last` to flash, and then a new one.
+    async fn save(
+        &self,
+        store: &Store<'_>,
+        last: Sequence,
+        new: Option<&mut Fill<'_>>,
+    ) -> Result<(), WriteError> {
         let _turn = self.turn().await;
         // Whatever becomes of this: the flash is to be looked at.
         self.shared.borrow_mut().progress.drained = false;
-        let last = match save {
-            Save::Sent(sequence) => sequence,
-            Save::New(..) => Sequence::MAX,
-        };
         loop {
             let unsaved = self.shared.borrow().outbox.unsaved(last);
             let Some(sequence) = unsaved else { break };
@@ -334,34 +355,37 @@ impl<'m> Mqtt<'m> {
                 let stored = stored.filter(|stored| stored.sequence == sequence)?;
                 Some(write(into, stored.topic, stored.payload, &stored.mark))
             };
-            if let Some(place) = self.push(store, &mut fill).await? {
-                let there = {
-                    let shared = &mut *self.shared.borrow_mut();
-                    shared.progress.loaded = place.sequence;
-                    shared.outbox.saved(sequence, place)
-                };
-                if !there {
-                    // It was acknowledged meanwhile.
-                    store.settle(place).await?;
-                }
+            if let Some(place) = self.push(store, &mut fill).await?
+                && !self.is_saved(sequence, place)
+            {
+                // It was acknowledged meanwhile.
+                store.settle(place).await?;
             }
         }
-        if let Save::New(topic, payload, mark) = save {
-            let mut fill =
-                |into: &mut [u8]| Some(write(into, [topic.as_bytes(), &[]], [payload, &[]], &mark));
-            self.push(store, &mut fill).await?;
+        if let Some(fill) = new {
+            self.push(store, fill).await?;
         }
         Ok(())
+    }
+
+    /// Notes where a message of the memory lies on flash; false when it is not in memory any more.
+    fn is_saved(&self, sequence: Sequence, place: Place) -> bool {
+        let shared = &mut *self.shared.borrow_mut();
+        shared.progress.loaded = place.sequence;
+        shared.outbox.saved(sequence, place)
     }
 
     /// Has a message wait on flash; where there is no room, without those that have expired.
     async fn push(
         &self,
         store: &Store<'_>,
-        fill: &mut dyn FnMut(&mut [u8]) -> Option<Filled>,
+        fill: &mut Fill<'_>,
     ) -> Result<Option<Place>, WriteError> {
         let pushed = match store.push(fill).await {
-            Err(WriteError::Full) if self.sweep(store).await => store.push(fill).await,
+            Err(WriteError::Full) => match self.sweep(store).await {
+                true => store.push(fill).await,
+                false => Err(WriteError::Full),
+            },
             other => other,
         };
         if let Ok(Some(_)) = pushed {
@@ -447,9 +471,9 @@ impl<'m> Mqtt<'m> {
     async fn load(&self, store: &Store<'_>) -> Result<(), ReadError> {
         let _turn = self.turn().await;
         let after = self.shared.borrow().progress.loaded;
-        let moment = self.moment();
         let mut useless = None;
         let mut take = |waiting: Waiting<'_>| {
+            let moment = self.moment();
             useless = self.shared.borrow_mut().take_over(&waiting, &moment);
         };
         if !store.next_waiting(after, &mut take).await? {

@@ -194,11 +194,25 @@ impl<'m> Mqtt<'m> {
         payload: &[u8],
         delivery: Delivery,
     ) -> Result<(), PublishError> {
-        topic::check(topic).map_err(PublishError::Topic)?;
-        if delivery.qos != QoS::AtMostOnce {
-            return self.publish_kept(topic, payload, delivery).await;
+        if delivery.qos == QoS::AtMostOnce {
+            return self.publish_once(topic, payload, delivery).await;
         }
-        self.until(|shared| {
+        topic::check(topic).map_err(PublishError::Topic)?;
+        self.publish_kept(topic, payload, delivery).await
+    }
+
+    /// Publishes with QoS 0: by itself, so that whoever needs no more has a small future.
+    // Not `async fn`: that keeps a place for its arguments, and another for what looks at them.
+    pub(crate) fn publish_once(
+        &self,
+        topic: &str,
+        payload: &[u8],
+        delivery: Delivery,
+    ) -> impl Future<Output = Result<(), PublishError>> {
+        self.until(move |shared| {
+            if let Err(error) = topic::check(topic) {
+                return Some(Err(PublishError::Topic(error)));
+            }
             let Shared {
                 session, transmit, ..
             } = shared;
@@ -212,7 +226,6 @@ impl<'m> Mqtt<'m> {
                 }
             }
         })
-        .await
     }
 
     /// Waits until the outbox may have room for a message whose topic and payload together have `length`
@@ -262,8 +275,11 @@ impl<'m> Mqtt<'m> {
     }
 
     /// Waits until `ready` finds what it looks for.
-    async fn until<T>(&self, mut ready: impl FnMut(&mut Shared<'m>) -> Option<T>) -> T {
-        poll_fn(|context| {
+    fn until<T>(
+        &self,
+        mut ready: impl FnMut(&mut Shared<'m>) -> Option<T>,
+    ) -> impl Future<Output = T> {
+        poll_fn(move |context| {
             let shared = &mut *self.shared.borrow_mut();
             match ready(shared) {
                 Some(found) => Poll::Ready(found),
@@ -273,6 +289,5 @@ impl<'m> Mqtt<'m> {
                 }
             }
         })
-        .await
     }
 }

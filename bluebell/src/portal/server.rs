@@ -210,13 +210,9 @@ async fn work<A: TcpAccept>(
         .unwrap_or(LISTEN);
     loop {
         seat.enter(Phase::Listening, &desk.changed);
-        if let Some(socket) = listen(acceptor, desk, seat, patience).await {
-            let mut connection = Connection {
-                socket,
-                seat,
-                changed: &desk.changed,
-            };
-            converse(&mut connection, desk, room).await;
+        // By reference: what is taken out of it would take its room a second time.
+        if let Some(connection) = &mut listen(acceptor, desk, seat, patience).await {
+            converse(connection, desk, room).await;
             room.zeroize();
         }
     }
@@ -225,13 +221,17 @@ async fn work<A: TcpAccept>(
 /// Waits for a connection.
 async fn listen<'a, A: TcpAccept>(
     acceptor: &'a A,
-    desk: &Desk<'_, '_, '_>,
-    seat: &Seat,
+    desk: &'a Desk<'_, '_, '_>,
+    seat: &'a Seat,
     patience: Duration,
-) -> Option<A::Socket<'a>> {
+) -> Option<Connection<'a, A::Socket<'a>>> {
     match with_timeout(patience, acceptor.accept()).await {
         Err(_) => None,
-        Ok(Ok((_, socket))) => Some(socket),
+        Ok(Ok((_, socket))) => Some(Connection {
+            socket,
+            seat,
+            changed: &desk.changed,
+        }),
         Ok(Err(error)) => {
             seat.enter(Phase::Leaving, &desk.changed);
             if !desk.accept_failed.replace(true) {
@@ -305,7 +305,7 @@ async fn exchange<T: Read + Write + TcpShutdown>(
         outcome
     };
     input.consume(plan.body);
-    match respond(connection, desk, plan, &outcome, input.output()).await {
+    match respond(connection, desk, plan, &outcome, &mut input.output()).await {
         Ok(()) if plan.keep_alive => Next::Request,
         Ok(()) => Next::Linger,
         Err(_) => Next::Part { answered: false },
@@ -392,12 +392,12 @@ async fn respond<T: Read + Write + TcpShutdown>(
     desk: &Desk<'_, '_, '_>,
     plan: &Plan,
     outcome: &Outcome,
-    mut output: Output<'_>,
+    output: &mut Output<'_>,
 ) -> Result<(), Ended> {
     let now = Instant::now();
     let until = now.saturating_add(ANSWER_DUE);
     connection.enter(Phase::Answering(now));
-    let Ok(answer) = answer::begin(plan, outcome, desk.backend, &mut output) else {
+    let Ok(answer) = answer::begin(plan, outcome, desk.backend, output) else {
         log!(
             desk.log,
             Error,
@@ -407,7 +407,7 @@ async fn respond<T: Read + Write + TcpShutdown>(
         return Err(Ended::Closed);
     };
     log_refused(desk, answer.status, now);
-    match answer.rest {
+    match &answer.rest {
         Rest::Done => connection.write(output.bytes(), until).await?,
         Rest::Bytes(bytes) => {
             // What fits goes along with the head, so that a short file is one segment.
@@ -426,7 +426,7 @@ async fn respond<T: Read + Write + TcpShutdown>(
             connection.write(output.bytes(), until).await?;
             for piece in 0..upload.pieces() {
                 let uploads = desk.uploads.ok_or(Ended::Closed)?;
-                let bytes = uploads.read(&upload, piece, output.room()).await;
+                let bytes = uploads.read(upload, piece, output.room()).await;
                 // Without the rest the client sees that it has not all.
                 connection.write(bytes.ok_or(Ended::Closed)?, until).await?;
             }
@@ -435,7 +435,7 @@ async fn respond<T: Read + Write + TcpShutdown>(
             let mut next = 0;
             let mut more = true;
             while more {
-                let added = output.add_pieces(&pieces, &mut next, desk.backend, plan.version_1_1);
+                let added = output.add_pieces(pieces, &mut next, desk.backend, plan.version_1_1);
                 let Ok(others) = added else {
                     log!(
                         desk.log,

@@ -190,14 +190,14 @@ impl<F: MultiwriteNorFlash> Map<'_, F> {
     pub(super) async fn next_key(
         &mut self,
         prefix: &str,
-        after: Option<Key>,
+        after: Option<&Key>,
     ) -> Result<Option<Key>, MapError> {
         let mut next = self.next_item(prefix, after).await?;
         // In a damaged store, items may lie where no value is looked for.
-        while let Some(key) = next
-            && self.fetch(&key).await?.is_none()
+        while let Some(key) = &next
+            && self.fetch(key).await?.is_none()
         {
-            next = self.next_item(prefix, next).await?;
+            next = self.next_item(prefix, next.as_ref()).await?;
         }
         Ok(next)
     }
@@ -205,7 +205,7 @@ impl<F: MultiwriteNorFlash> Map<'_, F> {
     async fn next_item(
         &mut self,
         prefix: &str,
-        after: Option<Key>,
+        after: Option<&Key>,
     ) -> Result<Option<Key>, MapError> {
         let mut storage = Self::storage(self.medium, &self.range)?;
         let mut items = storage.fetch_all_items(self.work).await?;
@@ -216,7 +216,7 @@ impl<F: MultiwriteNorFlash> Map<'_, F> {
             };
             if !key.is_own()
                 && key.as_str().starts_with(prefix)
-                && after.is_none_or(|after| key > after)
+                && after.is_none_or(|after| key > *after)
                 && first.is_none_or(|first| key < first)
             {
                 first = Some(key);

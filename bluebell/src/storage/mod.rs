@@ -111,8 +111,8 @@ impl<'m> Store<'m> {
         key: &Key,
         buffer: &'b mut [u8],
     ) -> Result<Option<&'b [u8]>, ReadError> {
-        let (key, most) = (*key, buffer.len());
-        let mut request = |_: &mut [u8]| Ok(Request::Get { key, most });
+        let most = buffer.len();
+        let mut request = |_: &mut [u8]| Ok(Request::Get { key: *key, most });
         let mut take = |mailbox: &[u8], outcome| {
             if let Outcome::Value(length) = outcome {
                 buffer[..length].copy_from_slice(&mailbox[..length]);
@@ -131,8 +131,9 @@ impl<'m> Store<'m> {
     /// # Errors
     ///
     /// When the value is too long, the store is full or the flash fails; the old value stays.
-    pub async fn put(&self, key: &Key, value: &[u8]) -> Result<(), WriteError> {
-        self.put_either(key, value, false).await
+    // Not `async fn`, nor is the next: they would keep places for arguments that are only passed on.
+    pub fn put(&self, key: &Key, value: &[u8]) -> impl Future<Output = Result<(), WriteError>> {
+        self.put_either(key, value, false)
     }
 
     /// Like [`Store::put`], and then overwrites every older copy of the value's bytes on flash.
@@ -140,8 +141,12 @@ impl<'m> Store<'m> {
     /// # Errors
     ///
     /// As for [`Store::put`].
-    pub async fn put_secret(&self, key: &Key, value: &[u8]) -> Result<(), WriteError> {
-        self.put_either(key, value, true).await
+    pub fn put_secret(
+        &self,
+        key: &Key,
+        value: &[u8],
+    ) -> impl Future<Output = Result<(), WriteError>> {
+        self.put_either(key, value, true)
     }
 
     async fn put_either(&self, key: &Key, value: &[u8], secret: bool) -> Result<(), WriteError> {

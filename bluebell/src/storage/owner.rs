@@ -147,20 +147,21 @@ impl<'a, 'l, F: MultiwriteNorFlash> Owner<'a, 'l, F> {
 
     /// Carries out one request. A failed flash is tried again with the next one.
     pub(super) async fn carry_out(&mut self, task: &mut Task<'_, '_>, log_size: u32) {
-        task.answer = match task.request {
+        let (request, buffer) = (&task.request, &mut *task.buffer);
+        task.answer = match *request {
             Request::LogAppend { .. } | Request::LogRead { .. } => {
-                self.with_log(task.request, task.buffer, log_size).await
+                self.with_log(request, buffer, log_size).await
             }
             Request::Push { .. }
             | Request::NextWaiting { .. }
             | Request::Settle { .. }
-            | Request::SettleAll => self.with_queue(task.request, task.buffer).await,
-            _ => self.with_map(task.request, task.buffer).await,
+            | Request::SettleAll => self.with_queue(request, buffer).await,
+            _ => self.with_map(request, buffer).await,
         };
         self.work.zeroize();
     }
 
-    async fn with_map(&mut self, request: Request, buffer: &mut [u8]) -> Answer {
+    async fn with_map(&mut self, request: &Request, buffer: &mut [u8]) -> Answer {
         let mut mendings = 0;
         loop {
             let result = self.open_and_try(request, buffer).await;
@@ -188,7 +189,7 @@ impl<'a, 'l, F: MultiwriteNorFlash> Owner<'a, 'l, F> {
 
     async fn open_and_try(
         &mut self,
-        request: Request,
+        request: &Request,
         buffer: &mut [u8],
     ) -> Result<Answer, MapError> {
         self.open().await?;
@@ -201,13 +202,13 @@ impl<'a, 'l, F: MultiwriteNorFlash> Owner<'a, 'l, F> {
 
     async fn try_with_map(
         &mut self,
-        request: Request,
+        request: &Request,
         buffer: &mut [u8],
     ) -> Result<Answer, MapError> {
         let mut map = self.map();
         Ok(Ok(match request {
-            Request::Get { key, most } => match map.fetch(&key).await? {
-                Some(value) if value.len() > most => {
+            Request::Get { key, most } => match map.fetch(key).await? {
+                Some(value) if value.len() > *most => {
                     let needed = value.len();
                     return Ok(Err(Failure::BufferTooSmall { needed }));
                 }
@@ -227,24 +228,24 @@ impl<'a, 'l, F: MultiwriteNorFlash> Owner<'a, 'l, F> {
                 length,
                 secret,
             } => {
-                let value = match buffer.get(..length) {
-                    Some(value) if length <= VALUE_MOST => value,
+                let value = match buffer.get(..*length) {
+                    Some(value) if *length <= VALUE_MOST => value,
                     _ => return Ok(Err(Failure::TooLong { most: VALUE_MOST })),
                 };
-                if secret {
-                    map.replace(&key, value).await?;
+                if *secret {
+                    map.replace(key, value).await?;
                 } else {
-                    map.store(&key, value).await?;
+                    map.store(key, value).await?;
                 }
                 Outcome::Done
             }
             Request::Forget { key } => {
-                map.forget(&key).await?;
+                map.forget(key).await?;
                 Outcome::Done
             }
             Request::NextKey { prefix, after } => {
                 let prefix = prefix.as_ref().map_or("", |prefix| prefix.as_str());
-                match map.next_key(prefix, after).await? {
+                match map.next_key(prefix, after.as_ref()).await? {
                     Some(key) => Outcome::Key(key),
                     None => Outcome::Nothing,
                 }
@@ -253,7 +254,7 @@ impl<'a, 'l, F: MultiwriteNorFlash> Owner<'a, 'l, F> {
         }))
     }
 
-    async fn with_log(&mut self, request: Request, buffer: &mut [u8], size: u32) -> Answer {
+    async fn with_log(&mut self, request: &Request, buffer: &mut [u8], size: u32) -> Answer {
         if self.state == Opened::Never || self.medium.check(self.layout).is_err() {
             return Err(Failure::Flash);
         }
@@ -261,7 +262,7 @@ impl<'a, 'l, F: MultiwriteNorFlash> Owner<'a, 'l, F> {
             Some(ring) => ring,
             none => none.insert(Ring::open(&mut self.medium, &self.layout.log, size).await?),
         };
-        match request {
+        match *request {
             Request::LogAppend { length } => {
                 let entries = buffer.get(..length).unwrap_or_default();
                 ring.append(&mut self.medium, entries, self.work).await?;
@@ -278,7 +279,7 @@ impl<'a, 'l, F: MultiwriteNorFlash> Owner<'a, 'l, F> {
     }
 
     /// After a failure it is not known what is on flash: the next request opens the queue again.
-    async fn with_queue(&mut self, request: Request, buffer: &mut [u8]) -> Answer {
+    async fn with_queue(&mut self, request: &Request, buffer: &mut [u8]) -> Answer {
         // Before an image is of this version, what is in its region is none of the queue's.
         self.open().await.map_err(|_| Failure::Flash)?;
         let mut queue = match self.queue.take() {
@@ -308,11 +309,11 @@ impl<'a, 'l, F: MultiwriteNorFlash> Owner<'a, 'l, F> {
     async fn try_with_queue(
         &mut self,
         queue: &mut Queue,
-        request: Request,
+        request: &Request,
         buffer: &mut [u8],
     ) -> Answer {
         let medium = &mut self.medium;
-        match request {
+        match *request {
             Request::Push {
                 length,
                 name,

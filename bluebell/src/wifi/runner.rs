@@ -190,10 +190,11 @@ impl Device<'_, '_> {
         self.wifi.show(&self.policy.borrow());
     }
 
-    /// A network of the table as it is to be stored.
+    /// A network of the table as it is to be stored with this password.
     fn proven(&self, proof: Proof, password: &Password) -> Option<StoredNetwork> {
-        let policy = self.policy.borrow();
-        let entry = policy.known.get(proof.slot)?;
+        let mut policy = self.policy.borrow_mut();
+        let entry = policy.known.get_mut(proof.slot)?;
+        entry.secured = !password.is_empty();
         Some(StoredNetwork {
             ssid: entry.ssid.clone(),
             password: password.clone(),
@@ -202,6 +203,12 @@ impl Device<'_, '_> {
             used: entry.used,
             place: entry.place,
         })
+    }
+
+    /// The network as it is to be stored, with the password that a person has just given.
+    fn given(&self, proof: Proof, by_person: bool) -> Option<StoredNetwork> {
+        let password = self.submitted.borrow_mut().take().filter(|_| by_person)?;
+        self.proven(proof, &password)
     }
 
     fn conclude(&self, task: Task, outcome: &Outcome, settings: &Settings<'_>) {
@@ -373,8 +380,9 @@ async fn prove<K: Keep>(device: &Device<'_, '_>, keep: &K, due: Due) {
             "joined {ssid} with the address {address}"
         );
     }
-    let submitted = device.submitted.borrow_mut().take().filter(|_| by_person);
-    if proof.save && !save_proven(device, keep, proof, &submitted).await {
+    if !proof.save {
+        device.submitted.borrow_mut().take();
+    } else if !save(device, keep, proof, by_person).await {
         return;
     }
     for slot in proof.forget.iter() {
@@ -382,36 +390,16 @@ async fn prove<K: Keep>(device: &Device<'_, '_>, keep: &K, due: Due) {
     }
 }
 
-/// Stores the network with the password that a person gave, else with the one that is stored already.
-/// False when it could not be stored.
-async fn save_proven<K: Keep>(
-    device: &Device<'_, '_>,
-    keep: &K,
-    proof: Proof,
-    submitted: &Option<Password>,
-) -> bool {
-    if let Some(password) = submitted {
-        return save(device, keep, proof, password).await;
+/// Stores the network as a person gave it, else with the password that is stored already. False when it
+/// could not be stored.
+async fn save<K: Keep>(device: &Device<'_, '_>, keep: &K, proof: Proof, by_person: bool) -> bool {
+    let mut network = device.given(proof, by_person);
+    if network.is_none() {
+        network = stored(device, keep, proof).await;
     }
-    match &keep.load(proof.slot).await {
-        Ok(Some(stored)) => save(device, keep, proof, &stored.password).await,
-        _ => true,
-    }
-}
-
-async fn save<K: Keep>(
-    device: &Device<'_, '_>,
-    keep: &K,
-    proof: Proof,
-    password: &Password,
-) -> bool {
-    if let Some(entry) = device.policy.borrow_mut().known.get_mut(proof.slot) {
-        entry.secured = !password.is_empty();
-    }
-    let network = device.proven(proof, password);
     // By reference: what is taken out of it would take its room a second time.
     let Some(network) = &network else {
-        return false;
+        return true;
     };
     let Err(error) = keep.save(proof.slot, network).await else {
         return true;
@@ -431,6 +419,11 @@ async fn save<K: Keep>(
         known.set(proof.slot, &stored);
     }
     false
+}
+
+async fn stored<K: Keep>(device: &Device<'_, '_>, keep: &K, proof: Proof) -> Option<StoredNetwork> {
+    let stored = keep.load(proof.slot).await.ok()??;
+    device.proven(proof, &stored.password)
 }
 
 /// Forgets what somebody has asked to be forgotten.
