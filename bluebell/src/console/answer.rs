@@ -7,8 +7,11 @@ use embassy_sync::mutex::{Mutex, MutexGuard};
 use embedded_io_async::{ErrorType, Write};
 use heapless::String;
 
-/// The most bytes of a line that is put together here.
+/// The most bytes of a line that is put together here, and of a problem.
 const LINE: usize = 320;
+
+const OK: &str = "ok";
+const ERROR: &str = "error:";
 
 /// A console for several: what one of them writes at a time stays together.
 #[derive(Debug)]
@@ -29,11 +32,13 @@ impl<W: Write> Console<W> {
         Pieces(self)
     }
 
-    /// Begins an answer; nobody else prints until it [pauses](Answer::pause) or has ended.
-    pub(super) async fn answer(&self) -> Answer<'_, W> {
+    /// Begins an answer; from its first line on nobody else prints until it [pauses](Answer::pause) or has
+    /// ended.
+    pub(super) const fn answer(&self) -> Answer<'_, W> {
         Answer {
             console: self,
-            output: Some(self.output.lock().await),
+            output: None,
+            line: String::new(),
         }
     }
 }
@@ -57,11 +62,16 @@ impl<W: Write> Write for Pieces<'_, W> {
     }
 }
 
+/// Writes a line, if there is one.
+type Compose<'a> = dyn Fn(&mut dyn fmt::Write) -> Option<fmt::Result> + 'a;
+
 /// The answer to a command, line by line. What the output refuses is passed over: there is nobody to
 /// tell.
 pub struct Answer<'c, W> {
     console: &'c Console<W>,
     output: Option<MutexGuard<'c, NoopRawMutex, W>>,
+    /// What is printed next: put together before it is waited, so that no future holds what it is made of.
+    line: String<{ ERROR.len() + 1 + LINE + 1 }>,
 }
 
 impl<W> fmt::Debug for Answer<'_, W> {
@@ -70,36 +80,25 @@ impl<W> fmt::Debug for Answer<'_, W> {
     }
 }
 
-impl<W: Write> Answer<'_, W> {
+impl<'c, W: Write> Answer<'c, W> {
     /// Prints one line, cut at 320 bytes.
-    pub async fn line(&mut self, line: fmt::Arguments<'_>) {
-        let text = formatted(line);
-        self.print(&text).await;
+    pub fn line<'a>(
+        &'a mut self,
+        line: fmt::Arguments<'_>,
+    ) -> impl Future<Output = ()> + use<'a, 'c, W> {
+        self.put(&|out| Some(out.write_fmt(line)));
+        self.print()
     }
 
     /// Prints a text of any length. A line of it that could be taken for the answer's end is shown with
     /// a blank in front.
     pub async fn text(&mut self, text: &str) {
         for line in text.lines() {
-            if line == "ok" || line.starts_with("error:") {
-                self.write(" ").await;
+            let is_taken = line == OK || line.starts_with(ERROR);
+            for part in [if is_taken { " " } else { "" }, line, "\n"] {
+                write(self.console, &mut self.output, part).await;
             }
-            self.print(line).await;
         }
-    }
-
-    /// Says how it ended.
-    pub(super) async fn end(&mut self, result: &Result<(), Problem>) {
-        match result {
-            Ok(()) => self.print("ok").await,
-            Err(problem) => self.refuse(problem).await,
-        }
-    }
-
-    /// Says why a command was not carried out.
-    pub(super) async fn refuse(&mut self, problem: &Problem) {
-        self.write("error: ").await;
-        self.print(problem.as_str()).await;
     }
 
     /// Lets others print until the next line.
@@ -109,32 +108,60 @@ impl<W: Write> Answer<'_, W> {
         }
     }
 
-    async fn print(&mut self, line: &str) {
-        self.write(line).await;
-        self.write("\n").await;
+    /// Puts a line together, cut at 320 bytes, for [`print`](Self::print); whether there is one.
+    pub(crate) fn put(&mut self, compose: &Compose<'_>) -> bool {
+        self.line.clear();
+        // An error only says that the rest was cut off.
+        let is_there = compose(&mut Cut(&mut self.line, LINE)).is_some();
+        // There is room for it.
+        let _ = self.line.push('\n');
+        is_there
     }
 
-    async fn write(&mut self, text: &str) {
-        let output = match &mut self.output {
-            Some(output) => output,
-            none => none.insert(self.console.output.lock().await),
+    /// Puts the last line together, which says how it ended.
+    pub(super) fn conclude(&mut self, result: Result<(), Problem>) {
+        self.line.clear();
+        let mut cut = Cut(&mut self.line, usize::MAX);
+        // An error only says that the rest was cut off.
+        let _ = match result {
+            Ok(()) => cut.write_str(OK),
+            Err(Problem(problem)) => write!(cut, "{ERROR} {problem}"),
         };
-        let _ = output.write_all(text.as_bytes()).await;
+        let _ = self.line.push('\n');
+    }
+
+    /// Prints the line that was put together.
+    pub(crate) fn print(&mut self) -> impl Future<Output = ()> {
+        write(self.console, &mut self.output, &self.line)
     }
 }
 
-fn formatted(line: fmt::Arguments<'_>) -> String<LINE> {
-    struct Cut(String<LINE>);
-    impl fmt::Write for Cut {
-        fn write_str(&mut self, text: &str) -> fmt::Result {
-            text.chars()
-                .try_for_each(|character| self.0.push(character).map_err(|_| fmt::Error))
+async fn write<'c, W: Write>(
+    console: &'c Console<W>,
+    output: &mut Option<MutexGuard<'c, NoopRawMutex, W>>,
+    text: &str,
+) {
+    let output = match output {
+        Some(output) => output,
+        none => none.insert(console.output.lock().await),
+    };
+    let _ = output.write_all(text.as_bytes()).await;
+}
+
+/// Takes text up to so many bytes.
+struct Cut<'s, const N: usize>(&'s mut String<N>, usize);
+
+impl<const N: usize> fmt::Write for Cut<'_, N> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = self.1.min(N).saturating_sub(self.0.len());
+        let end = text.floor_char_boundary(room);
+        self.0.push_str(&text[..end]).map_err(|_| fmt::Error)?;
+        if end == text.len() {
+            Ok(())
+        } else {
+            Err(fmt::Error)
         }
     }
-    let mut cut = Cut(String::new());
-    // An error only says that the rest was cut off.
-    let _ = cut.write_fmt(line);
-    cut.0
 }
 
 /// Why a command was not carried out, and the remedy, in one line.
@@ -144,17 +171,16 @@ impl Problem {
     /// What cannot be done, in words.
     #[must_use]
     pub fn new(what: fmt::Arguments<'_>) -> Self {
-        Self(formatted(what))
-    }
-
-    pub(super) fn as_str(&self) -> &str {
-        &self.0
+        let mut text = String::new();
+        // An error only says that the rest was cut off.
+        let _ = Cut(&mut text, LINE).write_fmt(what);
+        Self(text)
     }
 }
 
 impl fmt::Debug for Problem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self.as_str(), formatter)
+        fmt::Debug::fmt(self.0.as_str(), formatter)
     }
 }
 

@@ -13,7 +13,7 @@ use super::command::{Command, HELP, Text};
 use super::receive::{Note, Receiving};
 use super::typing::{Event, LineError, MOST_LINE, Typing};
 use crate::config::MAX_TEXT;
-use crate::uploads::{PutError, Uploads};
+use crate::uploads::Uploads;
 
 /// After how long an input that fails is read again.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -83,8 +83,7 @@ pub async fn serve<R: Read, W: Write, B: Backend>(
     }
 }
 
-/// Where lines are answered. Each kind of line has a future of its own, so that they lie in the same
-/// memory: what a future holds over more than one wait shares its place with nothing.
+/// Where lines are answered.
 struct Desk<'d, 'u, W, B> {
     console: &'d Console<W>,
     backend: &'d B,
@@ -100,78 +99,66 @@ impl<W: Write, B: Backend> Desk<'_, '_, W, B> {
             None => MOST_LINE,
             Some(_) => usize::MAX,
         };
+        let mut answer = self.console.answer();
         match (self.typing.take(byte, most), &mut self.collecting) {
-            (Event::More, _) => {}
-            (Event::GivenUp, _) => self.give_up().await,
-            (Event::Line, Some(_)) if self.typing.line() == Ok(".") => self.put().await,
-            (Event::Line, Some(Collecting::Text(text))) => text.line(&mut self.typing),
-            (Event::Line, Some(Collecting::File(file))) => {
-                if let Some(note) = file.line(&mut self.typing, self.uploads).await {
-                    self.say(None, note).await;
+            (Event::More, _) => return,
+            (Event::GivenUp, _) => self.give_up(&mut answer).await,
+            (Event::Line, None) => {
+                let Some(command) = self.command(&mut answer) else {
+                    return;
+                };
+                if let Some(command) = &command {
+                    self.carry_out(command, &mut answer).await;
                 }
             }
-            (Event::Line, None) => self.carry_out().await,
+            (Event::Line, Some(_)) if self.typing.line() == Ok(".") => self.put(&mut answer).await,
+            (Event::Line, Some(Collecting::Text(text))) => return text.line(&mut self.typing),
+            (Event::Line, Some(Collecting::File(file))) => {
+                match file.line(&mut self.typing, self.uploads).await {
+                    Some(note) => say(note, &mut answer),
+                    None => return,
+                }
+            }
         }
+        answer.print().await;
+        answer.pause().await;
+        self.backend.answered().await;
     }
 
-    async fn give_up(&mut self) {
+    async fn give_up(&mut self, answer: &mut Answer<'_, W>) {
         self.typing.clear();
         if let Some(Collecting::File(_)) = self.collecting.take() {
             // What stays on flash is removed before the next file is put.
             let _ = self.uploads.give_up().await;
         }
-        self.refuse(&given_up()).await;
+        answer.conclude(Err(Problem::new(format_args!(
+            "given up, nothing was done: type it again"
+        ))));
     }
 
     /// Takes what has been collected.
-    async fn put(&mut self) {
+    async fn put(&mut self, answer: &mut Answer<'_, W>) {
         self.typing.drop_line();
-        let mut answer = self.console.answer().await;
+        let text = self.typing.text();
         let result = match &self.collecting {
-            Some(Collecting::Text(text)) => {
-                put(self.backend, text, self.typing.text(), &mut answer).await
-            }
-            Some(Collecting::File(_)) => self.put_file(&mut answer).await.map_err(Problem::from),
+            Some(Collecting::Text(collected)) => put(self.backend, collected, text, answer).await,
+            Some(Collecting::File(file)) => match file.end(text, self.uploads).await {
+                Ok(length) => {
+                    say(Note::Stored(length), answer);
+                    answer.print().await;
+                    Ok(())
+                }
+                Err(error) => Err(error.into()),
+            },
             None => Ok(()),
         };
         self.typing.clear();
         self.collecting = None;
-        answer.end(&result).await;
-        answer.pause().await;
+        answer.conclude(result);
     }
 
-    async fn put_file(&self, answer: &mut Answer<'_, W>) -> Result<(), PutError> {
-        if let Some(Collecting::File(file)) = &self.collecting {
-            let length = file.end(self.typing.text(), self.uploads).await?;
-            answer.line(format_args!("{}", Note::Stored(length))).await;
-        }
-        Ok(())
-    }
-
-    /// Carries out the command on the line.
-    async fn carry_out(&mut self) {
-        match &self.command().await {
-            None => {}
-            Some(Command::Put(kind)) => {
-                self.collecting = Some(Collecting::Text(Collected {
-                    kind: *kind,
-                    fits: true,
-                }));
-                let name = Command::Put(*kind).name();
-                self.say(Some(name), Note::LinesFollow).await;
-            }
-            Some(command @ Command::PutFile { name, form, length }) => {
-                let file = Receiving::begin(name, *form, *length, self.uploads).await;
-                let note = file.note();
-                self.collecting = Some(Collecting::File(file));
-                self.say(Some(command.name()), note).await;
-            }
-            Some(command) => self.answer(command).await,
-        }
-    }
-
-    /// The line's command, if it has one; what is wrong with it is said.
-    async fn command(&mut self) -> Option<Command> {
+    /// The line's command. `None`: the line is empty. `Some(None)`: what is wrong with it is said.
+    fn command(&mut self, answer: &mut Answer<'_, W>) -> Option<Option<Command>> {
         let parsed = match self.typing.line() {
             Ok(line) => Command::parse(line).map_err(Problem::from),
             Err(LineError::TooLong) => Err(Problem::new(format_args!(
@@ -180,49 +167,49 @@ impl<W: Write, B: Backend> Desk<'_, '_, W, B> {
             Err(LineError::NotText) => Err(not_text()),
         };
         self.typing.clear();
-        match &parsed {
-            Ok(command) => command.clone(),
+        match parsed {
+            Ok(command) => command.map(Some),
             Err(problem) => {
-                self.refuse(problem).await;
-                None
+                answer.conclude(Err(problem));
+                Some(None)
             }
         }
     }
 
-    /// Says something of lines that follow, after the name of the command where it begins.
-    async fn say(&self, command: Option<&str>, note: Note) {
-        let mut answer = self.console.answer().await;
-        if let Some(command) = command {
-            answer.line(format_args!("> {command}")).await;
+    /// Carries out a command, but for the last line of its answer.
+    async fn carry_out(&mut self, command: &Command, answer: &mut Answer<'_, W>) {
+        answer.put(&|out| Some(write!(out, "> {}", command.name())));
+        answer.print().await;
+        match command {
+            Command::Put(kind) => {
+                self.collecting = Some(Collecting::Text(Collected {
+                    kind: *kind,
+                    fits: true,
+                }));
+                say(Note::LinesFollow, answer);
+            }
+            Command::PutFile { name, form, length } => {
+                let file = Receiving::begin(name, *form, *length, self.uploads).await;
+                say(file.note(), answer);
+                self.collecting = Some(Collecting::File(file));
+            }
+            Command::Help => {
+                answer.text(HELP).await;
+                answer.conclude(Ok(()));
+            }
+            command => {
+                let memory = self.typing.clear();
+                let result = self.backend.carry_out(command, memory, answer).await;
+                self.typing.clear();
+                answer.conclude(result);
+            }
         }
-        answer.line(format_args!("{note}")).await;
-        answer.pause().await;
     }
+}
 
-    async fn answer(&mut self, command: &Command) {
-        let mut answer = self.console.answer().await;
-        answer.line(format_args!("> {}", command.name())).await;
-        self.fulfil(command, &mut answer).await;
-        answer.pause().await;
-        self.backend.answered().await;
-    }
-
-    async fn fulfil(&mut self, command: &Command, answer: &mut Answer<'_, W>) {
-        if *command == Command::Help {
-            answer.text(HELP).await;
-            return answer.end(&Ok(())).await;
-        }
-        let memory = self.typing.clear();
-        let result = self.backend.carry_out(command, memory, answer).await;
-        self.typing.clear();
-        answer.end(&result).await;
-    }
-
-    async fn refuse(&self, problem: &Problem) {
-        let mut answer = self.console.answer().await;
-        answer.refuse(problem).await;
-        answer.pause().await;
-    }
+/// Says something of lines that follow.
+fn say<W: Write>(note: Note, answer: &mut Answer<'_, W>) {
+    answer.put(&|out| Some(write!(out, "{note}")));
 }
 
 /// What the lines are that follow.
@@ -262,10 +249,6 @@ async fn put<W: Write, B: Backend>(
     }
     let text = core::str::from_utf8(text).map_err(|_| not_text())?;
     backend.put(collected.kind, text, answer).await
-}
-
-fn given_up() -> Problem {
-    Problem::new(format_args!("given up, nothing was done: type it again"))
 }
 
 fn not_text() -> Problem {

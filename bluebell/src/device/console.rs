@@ -16,9 +16,7 @@ use crate::log;
 use crate::log::LogReader;
 use crate::provision::Provision;
 use crate::sink::{Count, Room};
-use crate::wifi::{
-    Keep, MAX_NETWORKS, MAX_SIGHTINGS, Password, SealedNetworks, Ssid, SubmissionState,
-};
+use crate::wifi::{Keep, MAX_NETWORKS, Password, SealedNetworks, Ssid, SubmissionState};
 
 /// The longest time for a join: a probe, the association and an address, each with a limit of its own,
 /// and the access point in between.
@@ -46,8 +44,6 @@ impl Backend for ConsoleBackend<'_> {
         answer: &mut Answer<'_, W>,
     ) -> Result<(), Problem> {
         match command {
-            Command::Status => self.status(answer).await,
-            Command::Networks => self.networks(answer).await,
             Command::Join(ssid, password) => return self.join(ssid, password, answer).await,
             Command::Forget(ssid) => {
                 if !self.shared.wifi.forget(ssid.clone()).await? {
@@ -56,10 +52,7 @@ impl Backend for ConsoleBackend<'_> {
                     )));
                 }
             }
-            Command::Portal => {
-                self.shared.wifi.open_portal();
-                self.access_point(answer).await;
-            }
+            Command::Portal => self.shared.wifi.open_portal(),
             Command::Config => return self.config(memory, answer).await,
             Command::Remove(name) => {
                 if !self.shared.uploads.remove(name).await? {
@@ -68,20 +61,29 @@ impl Backend for ConsoleBackend<'_> {
                     )));
                 }
             }
-            Command::Files => self.files(answer).await?,
             Command::Source => answer.text(self.app.source).await,
             Command::Log => self.log(memory, answer).await,
-            Command::Jobs => self.jobs(answer).await,
+            Command::Networks => self.stored_networks(answer).await,
             Command::Restart => self.restart.set(true),
             Command::FactoryReset => {
                 reset::at_next_boot(self.shared.store).await?;
                 log!(self.shared.log, Info, "device", "factory reset asked for");
                 self.restart.set(true);
             }
+            Command::Status | Command::Files | Command::Jobs => {}
             // These never come here.
             Command::Help | Command::Put(_) | Command::PutFile { .. } => {}
         }
-        Ok(())
+        let mut number = 0;
+        // What is shown may change in between: then one is left out or shown twice.
+        while answer.put(&|out| self.line(command, number, out)) {
+            answer.print().await;
+            number += 1;
+        }
+        match command {
+            Command::Files => self.uploaded_files(answer).await,
+            _ => Ok(()),
+        }
     }
 
     async fn put<W: Write>(
@@ -145,79 +147,98 @@ impl<T: fmt::Display> fmt::Display for Or<T> {
 }
 
 impl ConsoleBackend<'_> {
-    async fn status<W: Write>(&self, answer: &mut Answer<'_, W>) {
+    /// Writes the line of this number, from 0 on, of what a command shows that is at hand; `None` behind the
+    /// last. It may be cut.
+    fn line(
+        &self,
+        command: &Command,
+        number: usize,
+        out: &mut dyn fmt::Write,
+    ) -> Option<fmt::Result> {
+        match command {
+            Command::Status => self.status(number, out),
+            Command::Portal if number == 0 => Some(self.access_point(out)),
+            Command::Networks => self.heard_network(number, out),
+            Command::Files => {
+                let file = self.app.files.get(number)?;
+                let (path, length) = (file.path, file.bytes.len());
+                Some(write!(out, "packed {path} {length} bytes"))
+            }
+            Command::Jobs => self.job(number, out),
+            _ => None,
+        }
+    }
+
+    fn status(&self, number: usize, out: &mut dyn fmt::Write) -> Option<fmt::Result> {
         let device = Handle {
             shared: self.shared,
         };
         let wifi = self.shared.wifi;
-        let ssid = wifi.ssid();
-        for line in [
-            format_args!("name: {}", self.shared.config.device.name),
-            format_args!("app: {}", self.app.name),
-            format_args!("commit: {}", crate::COMMIT),
-            format_args!("uptime: {} s", device.uptime().as_secs()),
-            format_args!("wifi: {}", wifi.state().as_str()),
-            format_args!(
-                "ssid: {}",
-                Or(ssid.as_ref().map(|ssid| Quoted(ssid.as_str())))
-            ),
-            format_args!("address: {}", Or(wifi.address())),
-            format_args!("rssi: {}", Or(wifi.rssi())),
-            format_args!("mqtt: {}", device.mqtt().as_str()),
-        ] {
-            answer.line(line).await;
-        }
-        let portal = match wifi.is_access_point_open() {
-            true => "open",
-            false => "closed",
-        };
-        answer.line(format_args!("portal: {portal}")).await;
-        self.access_point(answer).await;
+        Some(match number {
+            0 => write!(out, "name: {}", self.shared.config.device.name),
+            1 => write!(out, "app: {}", self.app.name),
+            2 => write!(out, "commit: {}", crate::COMMIT),
+            3 => write!(out, "uptime: {} s", device.uptime().as_secs()),
+            4 => write!(out, "wifi: {}", wifi.state().as_str()),
+            5 => {
+                let ssid = wifi.ssid();
+                let ssid = ssid.as_ref().map(|ssid| Quoted(ssid.as_str()));
+                write!(out, "ssid: {}", Or(ssid))
+            }
+            6 => write!(out, "address: {}", Or(wifi.address())),
+            7 => write!(out, "rssi: {}", Or(wifi.rssi())),
+            8 => write!(out, "mqtt: {}", device.mqtt().as_str()),
+            9 => out.write_str(match wifi.is_access_point_open() {
+                true => "portal: open",
+                false => "portal: closed",
+            }),
+            10 => self.access_point(out),
+            _ => return None,
+        })
     }
 
-    async fn access_point<W: Write>(&self, answer: &mut Answer<'_, W>) {
+    fn access_point(&self, out: &mut dyn fmt::Write) -> fmt::Result {
         let (ssid, password) = self.access_point;
-        answer
-            .line(format_args!(
-                "access point: {} {}",
-                Quoted(ssid.as_str()),
-                Quoted(password.reveal())
-            ))
-            .await;
+        let (ssid, password) = (Quoted(ssid.as_str()), Quoted(password.reveal()));
+        write!(out, "access point: {ssid} {password}")
     }
 
-    async fn networks<W: Write>(&self, answer: &mut Answer<'_, W>) {
+    async fn stored_networks<W: Write>(&self, answer: &mut Answer<'_, W>) {
         for slot in 0..MAX_NETWORKS as u8 {
-            match self.networks.load(slot).await {
-                Ok(None) => {}
+            let loaded = self.networks.load(slot).await;
+            let is_there = answer.put(&|out| match &loaded {
+                Ok(None) => None,
                 Ok(Some(network)) => {
                     let proven = if network.proven { "proven" } else { "unproven" };
-                    let name = Quoted(network.ssid.as_str());
-                    answer.line(format_args!("stored {name} {proven}")).await;
+                    Some(write!(
+                        out,
+                        "stored {} {proven}",
+                        Quoted(network.ssid.as_str())
+                    ))
                 }
-                Err(error) => answer.line(format_args!("stored in {slot}: {error}")).await,
+                Err(error) => Some(write!(out, "stored in {slot}: {error}")),
+            });
+            drop(loaded);
+            if is_there {
+                answer.print().await;
             }
         }
-        // The list may change in between: then one is left out or shown twice.
-        for wanted in 0..MAX_SIGHTINGS {
-            let (mut index, mut found) = (0, None);
-            self.shared.wifi.visit_networks(&mut |sighting| {
-                if index == wanted {
-                    found = Some(sighting.clone());
-                }
-                index += 1;
-            });
-            let Some(heard) = found else {
-                return;
-            };
-            let (name, auth) = (Quoted(heard.ssid.as_str()), heard.auth.as_str());
-            answer
-                .line(format_args!(
-                    "heard {name} channel {} {} dBm {auth}",
-                    heard.channel, heard.rssi
-                ))
-                .await;
-        }
+    }
+
+    fn heard_network(&self, number: usize, out: &mut dyn fmt::Write) -> Option<fmt::Result> {
+        let (mut index, mut written) = (0, None);
+        self.shared.wifi.visit_networks(&mut |heard| {
+            if index == number {
+                let (name, auth) = (Quoted(heard.ssid.as_str()), heard.auth.as_str());
+                let (channel, rssi) = (heard.channel, heard.rssi);
+                written = Some(write!(
+                    out,
+                    "heard {name} channel {channel} {rssi} dBm {auth}"
+                ));
+            }
+            index += 1;
+        });
+        written
     }
 
     async fn log<W: Write>(&self, memory: &mut [u8], answer: &mut Answer<'_, W>) {
@@ -298,58 +319,44 @@ impl ConsoleBackend<'_> {
         Ok(())
     }
 
-    async fn files<W: Write>(&self, answer: &mut Answer<'_, W>) -> Result<(), Problem> {
-        for file in self.app.files {
-            answer
-                .line(format_args!(
-                    "packed {} {} bytes",
-                    file.path,
-                    file.bytes.len()
-                ))
-                .await;
-        }
+    async fn uploaded_files<W: Write>(&self, answer: &mut Answer<'_, W>) -> Result<(), Problem> {
         let mut number = 0;
         while let Some(upload) = self.shared.uploads.nth(number) {
-            if let Some(name) = self.shared.uploads.name(&upload).await? {
-                answer
-                    .line(format_args!("put {name} {} bytes", upload.length()))
-                    .await;
+            let named = self.shared.uploads.name(&upload).await?;
+            let is_there = answer.put(&|out| {
+                let (name, length) = (named.as_ref()?, upload.length());
+                Some(write!(out, "put {name} {length} bytes"))
+            });
+            drop(named);
+            if is_there {
+                answer.print().await;
             }
             number += 1;
         }
         Ok(())
     }
 
-    async fn jobs<W: Write>(&self, answer: &mut Answer<'_, W>) {
-        for wanted in 0.. {
-            let (mut index, mut found) = (0_usize, None);
-            self.shared.jobs.visit(&mut |name, state| {
-                if index == wanted {
-                    found = Some((name, state));
-                }
-                index += 1;
-            });
-            let Some((name, state)) = found else {
-                return;
-            };
-            let name = Quoted(name);
-            match state {
-                JobState::Waiting(at) => {
-                    let wait = at.saturating_duration_since(Instant::now());
-                    let (seconds, milliseconds) = (wait.as_secs(), wait.as_millis() % 1000);
-                    answer
-                        .line(format_args!("{name} in {seconds}.{milliseconds:03} s"))
-                        .await;
-                }
-                JobState::Idle => answer.line(format_args!("{name} idle")).await,
-                JobState::WaitingForClock => {
-                    answer
-                        .line(format_args!("{name} waits for the clock"))
-                        .await;
-                }
-                JobState::Running => answer.line(format_args!("{name} running")).await,
-                JobState::Paused => answer.line(format_args!("{name} paused")).await,
+    fn job(&self, number: usize, out: &mut dyn fmt::Write) -> Option<fmt::Result> {
+        let (mut index, mut found) = (0, None);
+        self.shared.jobs.visit(&mut |name, state| {
+            if index == number {
+                found = Some((name, state));
             }
-        }
+            index += 1;
+        });
+        let (name, state) = found?;
+        let state = match state {
+            JobState::Waiting(at) => {
+                let wait = at.saturating_duration_since(Instant::now());
+                let (seconds, milliseconds) = (wait.as_secs(), wait.as_millis() % 1000);
+                let name = Quoted(name);
+                return Some(write!(out, "{name} in {seconds}.{milliseconds:03} s"));
+            }
+            JobState::Idle => "idle",
+            JobState::WaitingForClock => "waits for the clock",
+            JobState::Running => "running",
+            JobState::Paused => "paused",
+        };
+        Some(write!(out, "{} {state}", Quoted(name)))
     }
 }

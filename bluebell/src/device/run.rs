@@ -164,10 +164,10 @@ impl<'b, B: Board, L: Parts> Device<'b, B, L> {
             // Each is made where it stays: handed on by value, they would all lie on the stack at once.
             let join_networks = pin!(wifi.run(&mut radio, &settings, &networks, &log, system));
             let serve_portal =
-                pin!(services.portal(&portal, portal_services, pages, portal_memory, &console));
+                pin!(services.portal(&portal, &portal_services, pages, portal_memory, &console));
             let print = pin!(services.print(&console));
-            let talk = pin!(services.mqtt(&station, own_servers, &parts));
-            let keep_time = pin!(services.time(&station, own_servers));
+            let talk = pin!(services.mqtt(&station, &own_servers, &parts));
+            let keep_time = pin!(services.time(&station, &own_servers));
             let schedule = pin!(jobs.run(&clock, &log));
             let run_parts = pin!(parts.run(Handle { shared: &shared }));
             let deliver = pin!(services.deliver(&parts));
@@ -256,7 +256,7 @@ impl Services<'_> {
     async fn portal<S: TcpBind + UdpBind, W: Write>(
         &self,
         stack: &S,
-        services: PortalServices,
+        services: &PortalServices,
         pages: Pages<'_>,
         memory: &mut impl Seating,
         console: &Console<W>,
@@ -319,7 +319,7 @@ impl Services<'_> {
     }
 
     /// Talks to the broker while there is a network.
-    async fn mqtt<N: TcpConnect + Dns, L: Parts>(&self, station: &N, own: OwnServers, parts: &L) {
+    async fn mqtt<N: TcpConnect + Dns, L: Parts>(&self, station: &N, own: &OwnServers, parts: &L) {
         let filters = Filters(parts);
         let settings = mqtt::Settings::new(&self.config().mqtt, own.broker, &filters);
         loop {
@@ -333,7 +333,7 @@ impl Services<'_> {
     }
 
     /// Keeps the clock set while there is a network, and tells the log.
-    async fn time<N: UdpBind + Dns>(&self, station: &N, own: OwnServers) {
+    async fn time<N: UdpBind + Dns>(&self, station: &N, own: &OwnServers) {
         let host = self.config().clock.server.as_str();
         let server = match (host, own.time) {
             ("", None) => None,

@@ -117,7 +117,7 @@ impl From<Error> for Refusal {
 /// Asks `server` what time it is; `about` is within 68 years of it. Takes at most 4 s.
 pub(super) async fn exchange<S: UdpSend + UdpReceive>(
     socket: S,
-    server: SocketAddr,
+    server: &SocketAddr,
     about: UnixTime,
     random: u32,
 ) -> Result<Answer, Refusal> {
@@ -126,12 +126,12 @@ pub(super) async fn exchange<S: UdpSend + UdpReceive>(
     // it.
     let context = NtpContext::new(Stamp::new(about.plus_micros(random.into())));
     let deadline = Instant::now().saturating_add(PATIENCE);
-    let asked = with_deadline(deadline, sntp_send_request(server, &socket, context)).await;
+    let asked = with_deadline(deadline, sntp_send_request(*server, &socket, context)).await;
     let asked = asked.map_err(|_| Refusal::NotSent)??;
     let mut refusal = Refusal::Silent;
     // Bounded, so that a flood which never lets the socket run dry does not hold up the device.
     for _ in 0..STRAYS {
-        let answer = sntp_process_response(server, &socket, context, asked);
+        let answer = sntp_process_response(*server, &socket, context, asked);
         let Ok(answer) = with_deadline(deadline, answer).await else {
             return Err(refusal);
         };

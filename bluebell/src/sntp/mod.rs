@@ -128,7 +128,7 @@ impl<'s> Sntp<'s> {
         let (server, socket) = prepared.map_err(|_| Refusal::NotResolved)??;
         let now = Instant::now();
         let about = clock.unix(now).unwrap_or(self.earliest);
-        let answer = exchange(socket, server, about, u32::from_le_bytes(entropy(system))).await?;
+        let answer = exchange(socket, &server, about, u32::from_le_bytes(entropy(system))).await?;
         let age = answer.time.micros_since(self.earliest);
         if (0..=CREDIBLE).contains(&age) {
             Ok(answer)

@@ -149,6 +149,25 @@ impl<'m> Store<'m> {
         self.put_either(key, value, true)
     }
 
+    /// Like [`Store::put`]: `fill` writes the value into the buffer it is given, when the flash is free, and
+    /// says how long it is; `None` when it does not fit.
+    pub(crate) async fn put_filled(
+        &self,
+        key: &Key,
+        fill: &mut dyn FnMut(&mut [u8]) -> Option<usize>,
+    ) -> Result<(), WriteError> {
+        let mut request = |mailbox: &mut [u8]| {
+            let most = mailbox.len().min(VALUE_MOST);
+            Ok(Request::Put {
+                key: *key,
+                length: fill(mailbox).ok_or(Failure::TooLong { most })?,
+                secret: false,
+            })
+        };
+        self.mailbox.ask(&mut request, &mut |_, _| ()).await?;
+        Ok(())
+    }
+
     async fn put_either(&self, key: &Key, value: &[u8], secret: bool) -> Result<(), WriteError> {
         let mut request = |mailbox: &mut [u8]| {
             let most = mailbox.len().min(VALUE_MOST);

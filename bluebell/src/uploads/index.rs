@@ -105,7 +105,7 @@ impl Index {
 
     /// Writes the record, and returns its length: 0 when there is nothing to be said.
     pub(super) fn encode(&self, bytes: &mut [u8; ENCODED]) -> usize {
-        if self.files.is_empty() && self.unsettled.is_none() {
+        if self.is_empty() {
             return 0;
         }
         let (head, entries) = bytes.split_at_mut(HEAD);
@@ -119,6 +119,11 @@ impl Index {
             rest.copy_from_slice(&[low, high, file.set]);
         }
         HEAD + self.files.len() * ENTRY
+    }
+
+    /// Whether there is nothing to be kept.
+    pub(super) fn is_empty(&self) -> bool {
+        self.files.is_empty() && self.unsettled.is_none()
     }
 
     /// Reads a record; `None` when it is not of this version.

@@ -246,16 +246,17 @@ impl<'m> Uploads<'m> {
 
     /// Changes the record on flash, and then what is known of it here.
     async fn save(&self, change: &dyn Fn(&mut Index)) -> Result<(), WriteError> {
-        let mut bytes = [0; ENCODED];
-        let length = {
+        let changed = || {
             let mut index = self.index.borrow().clone();
             change(&mut index);
-            index.encode(&mut bytes)
+            index
         };
-        let bytes = bytes.get(..length).unwrap_or_default();
-        match bytes {
-            [] => self.store.forget(&INDEX).await?,
-            bytes => self.store.put(&INDEX, bytes).await?,
+        if changed().is_empty() {
+            self.store.forget(&INDEX).await?;
+        } else {
+            // Written where the flash takes it from: here it would be held while that is waited for.
+            let mut fill = |room: &mut [u8]| Some(changed().encode(room.first_chunk_mut()?));
+            self.store.put_filled(&INDEX, &mut fill).await?;
         }
         change(&mut self.index.borrow_mut());
         Ok(())
