@@ -25,7 +25,7 @@ pub use words::{Quoted, WordError};
 
 /// Memory for what is typed: a line, a text of at most [`crate::config::MAX_TEXT`] bytes, or a piece and a
 /// line of a file.
-pub struct ConsoleMemory([u8; 3584]);
+pub struct ConsoleMemory([u8; 3504]);
 
 // The last line of a text, with the dot, and a line's end that was not there need room as well.
 const _: () = assert!(size_of::<ConsoleMemory>() >= crate::config::MAX_TEXT + 2);
@@ -34,7 +34,7 @@ impl ConsoleMemory {
     /// Empty memory.
     #[must_use]
     pub const fn new() -> Self {
-        Self([0; 3584])
+        Self([0; 3504])
     }
 
     /// The memory, for whoever needs some before anything can be typed.

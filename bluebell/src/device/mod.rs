@@ -67,7 +67,7 @@ pub struct Memory<P = PortalMemory> {
     console: ConsoleMemory,
 }
 
-// On a chip it is 28,896 bytes; pointers are longer on a host. A change that needs more says so here.
+// On a chip it is 28,560 bytes; pointers are longer on a host. A change that needs more says so here.
 const _: () = assert!(size_of::<Memory>() <= 30 * 1024);
 
 impl<P: Seating> Memory<P> {

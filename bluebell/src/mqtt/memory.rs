@@ -15,7 +15,7 @@ use super::inbox::Inbox;
 /// message of which topic and payload together have the given length.
 pub struct MqttMemory<
     const PACKET: usize = { packet_for(1024) },
-    const INBOX: usize = 2048,
+    const INBOX: usize = 1792,
     const OUTBOX: usize = 1536,
     const TRANSMIT: usize = 1280,
 > {

@@ -3,6 +3,7 @@
 use core::array::from_fn;
 use core::cell::Cell;
 use core::convert::Infallible;
+use core::fmt;
 use core::net::SocketAddr;
 
 use edge_nal::{TcpAccept, TcpBind, TcpShutdown};
@@ -15,7 +16,7 @@ use embedded_io_async::{Read, Write};
 use zeroize::Zeroize;
 
 use super::Backend;
-use super::answer::{self, Outcome, Rest};
+use super::answer::{self, Answer, Rest};
 use super::connection::{Connection, Ended, Input, Seat};
 use super::limit::SubmissionLimit;
 use super::output::{OUTPUT, Output};
@@ -286,29 +287,57 @@ async fn exchange<T: Read + Write + TcpShutdown>(
     input: &mut Input<'_>,
     first: bool,
 ) -> Next {
-    let planned = next_plan(connection, desk, input, first).await;
-    let plan = match &planned {
-        Ok(plan) => plan,
-        Err(Ended::GaveWay) => {
-            let answered = !first && input.is_empty();
-            return Next::Part { answered };
+    // What was planned is not held while its answer is sent.
+    let begun = {
+        let planned = next_plan(connection, desk, input, first).await;
+        match &planned {
+            Ok(plan) => begin(desk, plan, input),
+            Err(Ended::GaveWay) => {
+                let answered = !first && input.is_empty();
+                return Next::Part { answered };
+            }
+            Err(_) => return Next::Linger,
         }
-        Err(_) => return Next::Linger,
     };
-    let outcome = {
-        let body = input.first(plan.body);
-        let mut limit = desk.limit.get();
-        let outcome = answer::act(plan, body, desk.backend, &mut limit, Instant::now());
-        desk.limit.set(limit);
-        // It may hold a password.
-        body.zeroize();
-        outcome
+    let Some(mut begun) = begun else {
+        return Next::Part { answered: false };
     };
-    input.consume(plan.body);
-    match respond(connection, desk, plan, &outcome, &mut input.output()).await {
-        Ok(()) if plan.keep_alive => Next::Request,
+    match respond(connection, desk, &mut begun).await {
+        Ok(()) if begun.keep_alive => Next::Request,
         Ok(()) => Next::Linger,
         Err(_) => Next::Part { answered: false },
+    }
+}
+
+/// An answer whose beginning is in its buffer.
+struct Begun<'i> {
+    answer: Answer,
+    output: Output<'i>,
+    version_1_1: bool,
+    keep_alive: bool,
+}
+
+/// Does what is asked for, and begins the answer; `None` when that is not possible.
+fn begin<'i>(desk: &Desk<'_, '_, '_>, plan: &Plan, input: &'i mut Input<'_>) -> Option<Begun<'i>> {
+    let body = input.first(plan.body);
+    let mut limit = desk.limit.get();
+    let outcome = answer::act(plan, body, desk.backend, &mut limit, Instant::now());
+    desk.limit.set(limit);
+    // It may hold a password.
+    body.zeroize();
+    input.consume(plan.body);
+    let mut output = input.output();
+    match answer::begin(plan, &outcome, desk.backend, &mut output) {
+        Ok(answer) => Some(Begun {
+            answer,
+            output,
+            version_1_1: plan.version_1_1,
+            keep_alive: plan.keep_alive,
+        }),
+        Err(fmt::Error) => {
+            complain(desk, "an answer did not fit: give it less to say");
+            None
+        }
     }
 }
 
@@ -390,22 +419,17 @@ fn unfinished(ended: Ended, begun: bool) -> Result<Plan, Ended> {
 async fn respond<T: Read + Write + TcpShutdown>(
     connection: &mut Connection<'_, T>,
     desk: &Desk<'_, '_, '_>,
-    plan: &Plan,
-    outcome: &Outcome,
-    output: &mut Output<'_>,
+    begun: &mut Begun<'_>,
 ) -> Result<(), Ended> {
+    let Begun {
+        answer,
+        output,
+        version_1_1,
+        ..
+    } = begun;
     let now = Instant::now();
     let until = now.saturating_add(ANSWER_DUE);
     connection.enter(Phase::Answering(now));
-    let Ok(answer) = answer::begin(plan, outcome, desk.backend, output) else {
-        log!(
-            desk.log,
-            Error,
-            "portal",
-            "an answer did not fit: give it less to say"
-        );
-        return Err(Ended::Closed);
-    };
     log_refused(desk, answer.status, now);
     match &answer.rest {
         Rest::Done => connection.write(output.bytes(), until).await?,
@@ -435,14 +459,9 @@ async fn respond<T: Read + Write + TcpShutdown>(
             let mut next = 0;
             let mut more = true;
             while more {
-                let added = output.add_pieces(pieces, &mut next, desk.backend, plan.version_1_1);
+                let added = output.add_pieces(pieces, &mut next, desk.backend, *version_1_1);
                 let Ok(others) = added else {
-                    log!(
-                        desk.log,
-                        Error,
-                        "portal",
-                        "a value did not fit: make it shorter"
-                    );
+                    complain(desk, "a value did not fit: make it shorter");
                     return Err(Ended::Closed);
                 };
                 more = others;
@@ -455,6 +474,10 @@ async fn respond<T: Read + Write + TcpShutdown>(
         desk.backend.online_served();
     }
     Ok(())
+}
+
+fn complain(desk: &Desk<'_, '_, '_>, what: &str) {
+    log!(desk.log, Error, "portal", "{what}");
 }
 
 /// Notes that a request was refused; a line in the log comes now and then.
