@@ -2,7 +2,7 @@
 
 use bluebell::board::{Board as BoardTypes, Hardware, OwnServers};
 use bluebell::device::{App, Device, Memory};
-use bluebell_network::{Network, Portal, Station};
+use bluebell_network::{Guarded, Network, Portal, Station};
 use embassy_executor::{SpawnError, SpawnToken, Spawner};
 use embassy_net::Runner;
 use esp_hal::clock::CpuClock;
@@ -186,7 +186,7 @@ fn start(
 
 /// Moves packets between the radio and a stack.
 #[embassy_executor::task(pool_size = 2)]
-async fn pump(mut runner: Runner<'static, Interface>) -> ! {
+async fn pump(mut runner: Runner<'static, Guarded<Interface>>) -> ! {
     runner.run().await
 }
 

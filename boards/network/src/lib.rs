@@ -4,6 +4,7 @@
 #![no_std]
 
 mod address;
+mod guard;
 mod tcp;
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -16,6 +17,7 @@ use embassy_net::{Config, DhcpConfig, Ipv4Cidr, Runner, StackResources, StaticCo
 use static_cell::{ConstStaticCell, StaticCell};
 
 pub use address::Address;
+pub use guard::{Guarded, Looked};
 pub use tcp::{Acceptor, Receiving, Sending, Socket, TcpError};
 use tcp::{Buffers, Tcp};
 
@@ -65,7 +67,7 @@ pub struct Network<D: Driver + 'static> {
     /// The station's address, of which the radio tells.
     pub address: Address,
     /// Moves packets between each device and its stack: each to be run in a task of its own, for ever.
-    pub runners: [Runner<'static, D>; 2],
+    pub runners: [Runner<'static, Guarded<D>>; 2],
     /// What the framework asks of the station's side.
     pub station: Station,
     /// What it asks of the access point's.
@@ -89,13 +91,13 @@ impl<D: Driver + 'static> Network<D> {
             ConstStaticCell::new([([0; 1024], [0; 2048]); PORTAL_TCP]);
 
         let (stack, first) = embassy_net::new(
-            station,
+            Guarded(station),
             Config::dhcpv4(DhcpConfig::default()),
             STATION.init_with(StackResources::new),
             seed,
         );
         let (portal, second) = embassy_net::new(
-            access_point,
+            Guarded(access_point),
             Config::ipv4_static(StaticConfigV4 {
                 address: Ipv4Cidr::new(PORTAL, PORTAL_PREFIX),
                 gateway: None,

@@ -4,7 +4,7 @@ use bluebell::board::{Board as BoardTypes, Hardware, OwnServers, System};
 use bluebell::device::{App, Device, Memory, NEW_CONFIG, WIFI_JSON};
 use bluebell::portal::PortalMemory;
 use bluebell::storage;
-use bluebell_network::{Network, Portal, Station};
+use bluebell_network::{Guarded, Network, Portal, Station};
 use embassy_executor::{Executor, SpawnError, SpawnToken, Spawner};
 use embassy_net::Runner;
 use static_cell::{ConstStaticCell, StaticCell};
@@ -136,7 +136,7 @@ fn start(spawner: Spawner, flash: BlockFlash) -> Hardware<'static, QemuBoard> {
 
 /// Moves packets between a device and a stack.
 #[embassy_executor::task(pool_size = 2)]
-async fn pump(mut runner: Runner<'static, Nic>) -> ! {
+async fn pump(mut runner: Runner<'static, Guarded<Nic>>) -> ! {
     runner.run().await
 }
 

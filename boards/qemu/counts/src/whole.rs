@@ -7,7 +7,7 @@ use core::fmt::Write;
 use bluebell::board::{Hardware, OwnServers};
 use bluebell::device::{self, App, Device};
 use bluebell::mqtt::Delivery;
-use bluebell_network::Network;
+use bluebell_network::{Guarded, Network};
 use bluebell_qemu::measure::{end, report};
 use embassy_executor::{SpawnError, SpawnToken, Spawner};
 use embassy_futures::join::join;
@@ -139,7 +139,7 @@ async fn carry(
 }
 
 #[embassy_executor::task(pool_size = 2)]
-async fn pump_counted(mut runner: Runner<'static, Nic>) {
+async fn pump_counted(mut runner: Runner<'static, Guarded<Nic>>) {
     counted(runner.run()).await;
 }
 
