@@ -191,7 +191,8 @@ impl Items {
     }
 }
 
-/// Overwrites every item of `key` in `range`, live, torn or erased, except those whose value is `keep`.
+/// Overwrites every item of `key` in `range`, live, torn or erased, except those whose value is `keep`; and what
+/// lies in no item, which a torn header or damage hides, and which may be of any key.
 ///
 /// After a power cut, calling it again finishes it.
 pub(super) async fn scrub<F: MultiwriteNorFlash>(
@@ -207,7 +208,10 @@ pub(super) async fn scrub<F: MultiwriteNorFlash>(
     let skip = encoded.len() as u32;
     for sector in range.step_by(SECTOR as usize) {
         let mut items = Items::of_sector(sector);
+        let mut from = items.next;
         while let Some(item) = items.next(medium).await? {
+            overwrite(medium, from..item.address).await?;
+            from = item.end();
             if !item.has_key(medium, encoded).await? {
                 continue;
             }
@@ -219,6 +223,7 @@ pub(super) async fn scrub<F: MultiwriteNorFlash>(
                 item.wipe(medium, skip).await?;
             }
         }
+        overwrite(medium, from..items.next).await?;
     }
     Ok(())
 }
