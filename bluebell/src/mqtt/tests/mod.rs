@@ -8,6 +8,7 @@ mod device;
 mod hostile;
 mod network;
 mod outages;
+mod outbound;
 mod peer;
 mod runner;
 mod session;
