@@ -488,8 +488,13 @@ pub async fn write<F: MultiwriteNorFlash>(
     };
     match condition {
         Condition::Blank => map.format().await?,
-        // A version behind stays what it is: the next boot brings the rest of the flash along.
-        Condition::Ready => map.open().await.map(|_| ())?,
+        // A version behind stays what it is: the next boot brings the rest of the flash along. A record that is lost
+        // is written anew first, because a repair of damaged sectors that this sets off may cost what is there.
+        Condition::Ready => {
+            if map.open().await? == map::Format::Lost {
+                map.mend_format().await?;
+            }
+        }
     }
     Ok(map.replace_keeping_format(key, value).await?)
 }
