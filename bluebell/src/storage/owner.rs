@@ -167,7 +167,17 @@ impl<'a, 'l, F: MultiwriteNorFlash> Owner<'a, 'l, F> {
             let result = self.open_and_try(request, buffer).await;
             match result {
                 Ok(answer) => return answer,
-                Err(MapError::Full) => return Err(Failure::Full),
+                Err(MapError::Full) => {
+                    // A repair of damaged sectors may have cost all that is there, and says so in this way.
+                    let repaired = mendings < MENDINGS
+                        && self.medium.take_erased()
+                        && !self.map().has_format().await.unwrap_or(true);
+                    if !repaired {
+                        return Err(Failure::Full);
+                    }
+                    mendings += 1;
+                    self.state = Opened::No;
+                }
                 Err(MapError::Damaged) if mendings < MENDINGS => {
                     mendings += 1;
                     self.state = Opened::No;
