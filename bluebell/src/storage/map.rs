@@ -225,11 +225,6 @@ impl<F: MultiwriteNorFlash> Map<'_, F> {
         Ok(first)
     }
 
-    /// Whether the record of the format is there.
-    pub(super) async fn has_format(&mut self) -> Result<bool, MapError> {
-        Ok(self.fetch(&FORMAT).await?.is_some())
-    }
-
     /// Makes an image ready that [`condition`] found `Blank`.
     pub(super) async fn format(&mut self) -> Result<(), MapError> {
         let start = self.range.start;

@@ -163,21 +163,17 @@ impl<'a, 'l, F: MultiwriteNorFlash> Owner<'a, 'l, F> {
 
     async fn with_map(&mut self, request: &Request, buffer: &mut [u8]) -> Answer {
         let mut mendings = 0;
+        let mut tried_again = false;
         loop {
             let result = self.open_and_try(request, buffer).await;
             match result {
                 Ok(answer) => return answer,
-                Err(MapError::Full) => {
-                    // A repair of damaged sectors may have cost all that is there, and says so in this way.
-                    let repaired = mendings < MENDINGS
-                        && self.medium.take_erased()
-                        && !self.map().has_format().await.unwrap_or(true);
-                    if !repaired {
-                        return Err(Failure::Full);
-                    }
-                    mendings += 1;
+                // A repair of damaged sectors that makes room says so in this way.
+                Err(MapError::Full) if !tried_again && self.medium.take_erased() => {
+                    tried_again = true;
                     self.state = Opened::No;
                 }
+                Err(MapError::Full) => return Err(Failure::Full),
                 Err(MapError::Damaged) if mendings < MENDINGS => {
                     mendings += 1;
                     self.state = Opened::No;
