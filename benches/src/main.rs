@@ -4,7 +4,6 @@
 //! else the machine does meets both. A row that cannot be produced ends the run with status 1; no
 //! figure ever does.
 
-mod awake;
 mod board;
 mod load;
 mod original;
@@ -55,14 +54,8 @@ const PARTS: [Part; 8] = [
     ("firmware", rows::firmware::measure),
 ];
 
-/// The parts in which programs wait for each other's answers.
-const AWAKE: [&str; 3] = ["portal", "publish", "pins"];
-
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if awake::be_awake(&arguments) {
-        return ExitCode::SUCCESS;
-    }
     if let Some(failure) = peers::be_peer(&arguments) {
         eprintln!("bench: {failure}");
         return ExitCode::FAILURE;
@@ -109,10 +102,6 @@ fn run(arguments: &[String]) -> Result<(), Failure> {
     for (name, measure) in PARTS {
         if only.is_empty() || only.iter().any(|wanted| wanted == name) {
             eprintln!("bench: {name} ({} s)", begin.elapsed().as_secs());
-            let _awake = match AWAKE.contains(&name) {
-                true => awake::processors()?,
-                false => Vec::new(),
-            };
             let section = measure(&plan).map_err(|failure| format!("{name}: {failure}"))?;
             println!("{}", table::markdown(&section));
             sections.push(section);
