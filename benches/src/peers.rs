@@ -9,7 +9,7 @@ use std::time::Duration;
 use picoserve::routing::get;
 
 use crate::process::{Failure, Program, Scratch, free_address, installed, sibling};
-use crate::rows::publish::be_rumqttc;
+use crate::rows::publish::{be_plain, be_rumqttc};
 
 /// The argument by which this program becomes one of the servers.
 pub(crate) const PEER: &str = "--peer";
@@ -91,7 +91,8 @@ pub(crate) fn be_peer(arguments: &[String]) -> Option<Failure> {
     let served = match (peer.as_str(), rest) {
         ("floor", [file]) => be_floor(address, file),
         ("picoserve", []) => be_picoserve(address),
-        ("rumqttc", [qos, messages]) => match messages.parse() {
+        (client @ ("rumqttc" | "plain"), [qos, messages]) => match messages.parse() {
+            Ok(messages) if client == "plain" => be_plain(address, qos, messages),
             Ok(messages) => be_rumqttc(address, qos, messages),
             Err(_) => return Some(format!("{messages} is no number of messages")),
         },

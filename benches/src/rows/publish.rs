@@ -1,6 +1,8 @@
 //! Messages out: a whole device beside other clients, each against the same sink.
 
 use std::fmt::Display;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::process::Command;
 
 use rumqttc::{AsyncClient, MqttOptions, QoS};
@@ -17,8 +19,14 @@ use crate::{Plan, original};
 const IN_FLIGHT: u16 = 8;
 
 /// Messages a second of every client, in the order of [`NAMES`], and the last of the original.
-type Rates = [Samples; 4];
-const NAMES: [&str; 4] = ["Bluebell", "rumqttc", "`mosquitto_pub -l`", original::NAME];
+type Rates = [Samples; 5];
+const NAMES: [&str; 5] = [
+    "Bluebell",
+    "rumqttc",
+    "`mosquitto_pub -l`",
+    original::NAME,
+    "std::net, which does nothing but write and read",
+];
 
 pub(crate) fn measure(plan: &Plan) -> Result<Section, Failure> {
     let scratch = Scratch::new("publish")?;
@@ -64,6 +72,10 @@ pub(crate) fn measure(plan: &Plan) -> Result<Section, Failure> {
                 &mut mosquitto,
                 messages,
             )?);
+            let mut plain = Command::new(sibling("bench")?);
+            plain.args([PEER, "plain", &sink.address()?.to_string()]);
+            plain.args([qos.to_string(), messages.to_string()]);
+            rates[4].push(client_round(&sink, "plain", &mut plain, messages)?);
             if let Some(folder) = &original {
                 let few = if qos == 0 { messages } else { messages.min(50) };
                 let mut command = original::micropython(folder);
@@ -112,7 +124,7 @@ fn client_round(
 }
 
 fn judge(qos: u8, rates: &Rates, cpu: &Samples) -> Vec<Row> {
-    let [ours, rumqttc, _, original] = rates;
+    let [ours, rumqttc, _, original, plain] = rates;
     let what = match qos {
         0 => "QoS 0".to_owned(),
         _ => format!("QoS 1, up to {IN_FLIGHT} in flight"),
@@ -129,6 +141,11 @@ fn judge(qos: u8, rates: &Rates, cpu: &Samples) -> Vec<Row> {
     let by = ours.ratio(rumqttc);
     let row = Row::new(format!("{what}: by rumqttc's"), by.show(" ×"));
     rows.push(row.at_least(&by, 1.0, "1.0 × rumqttc"));
+    let by = ours.ratio(plain);
+    rows.push(Row::new(
+        format!("{what}: by the floor's, std::net"),
+        by.show(" ×"),
+    ));
     if qos == 0 && original.median().is_finite() {
         let by = ours.ratio(original);
         let row = Row::new(format!("{what}: by the original's"), by.show(" ×"));
@@ -142,6 +159,41 @@ fn judge(qos: u8, rates: &Rates, cpu: &Samples) -> Vec<Row> {
         );
     }
     rows
+}
+
+/// Publishes with nothing but the packets, and no more of them unacknowledged than others: what the machine's
+/// round trips allow.
+pub(crate) fn be_plain(address: &str, qos: &str, messages: usize) -> std::io::Result<()> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_nodelay(true)?;
+    // MQTT 3.1.1: a clean session of the client `plain`, answered by four bytes.
+    stream.write_all(b"\x10\x11\0\x04MQTT\x04\x02\0\0\0\x05plain")?;
+    stream.read_exact(&mut [0; 4])?;
+    let needs_answer = qos != "0";
+    let mut packet = vec![if needs_answer { 0x32 } else { 0x30 }, 0];
+    packet.extend_from_slice(b"\0\x0Abench/data");
+    packet.extend_from_slice(if needs_answer { b"\0\x01" } else { b"" });
+    packet.extend_from_slice(&[b'x'; 32]);
+    packet[1] = (packet.len() - 2) as u8;
+    let (mut sent, mut in_flight) = (0, 0);
+    let mut answers = [0; 4 * IN_FLIGHT as usize];
+    let mut rest = 0;
+    while sent < messages || in_flight > 0 {
+        let room = match needs_answer {
+            true => usize::from(IN_FLIGHT) - in_flight,
+            false => 64,
+        };
+        let now = room.min(messages - sent);
+        stream.write_all(&packet.repeat(now))?;
+        sent += now;
+        if needs_answer {
+            in_flight += now;
+            rest += stream.read(&mut answers)?;
+            in_flight -= rest / 4;
+            rest %= 4;
+        }
+    }
+    Ok(())
 }
 
 /// Publishes with rumqttc: the client as its users have it, with the window of the framework.
