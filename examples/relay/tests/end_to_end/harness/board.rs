@@ -238,10 +238,10 @@ impl Board {
             .into()
     }
 
+    /// The level of the relay's pin, as soon as a boot has set the pin up.
     pub(crate) fn relay(&self) -> i64 {
-        self.state()["pins"]["14"]["level"]
-            .as_i64()
-            .expect("a level")
+        let level = || self.state()["pins"]["14"]["level"].as_i64();
+        within(PATIENCE, "the relay's pin is set up", level).0
     }
 
     pub(crate) fn display(&self) -> String {
