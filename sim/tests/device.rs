@@ -1,4 +1,6 @@
 //! Whole devices, through the public API, in virtual time.
+// 128 unless said; what a board puts around an application takes its share of it.
+#![recursion_limit = "100"]
 
 use std::cell::RefCell;
 use std::convert::Infallible;
@@ -313,4 +315,75 @@ fn the_top_future_and_its_memory_stay_within_their_budget() {
 async fn device_off(future: impl Future<Output = Infallible>) -> Infallible {
     drop(future);
     std::future::pending().await
+}
+
+/// More than most applications have: its futures lie in one another, and the compiler follows types only so
+/// deep.
+async fn house(device: Device<'_, SimBoard>, seen: &Seen) -> Infallible {
+    let report = async |name: &str, device: bluebell::device::Handle<'_>| {
+        seen.commands.borrow_mut().push(name.to_owned());
+        device.publish_state(name, "ON").await;
+    };
+    device
+        .subscribe("house/a", async |_, device| report("a", device).await)
+        .subscribe("house/b", async |_, device| report("b", device).await)
+        .subscribe("house/c", async |_, device| report("c", device).await)
+        .subscribe("house/d", async |_, device| report("d", device).await)
+        .subscribe("house/#", async |_, device| report("all", device).await)
+        .job(Job::every(secs(1)), async |device| {
+            report("1", device).await
+        })
+        .job(Job::every(secs(2)), async |device| {
+            report("2", device).await
+        })
+        .job(Job::every(secs(3)), async |device| {
+            report("3", device).await
+        })
+        .job(Job::every(secs(4)), async |device| {
+            report("4", device).await
+        })
+        .job(Job::every(secs(5)), async |device| {
+            report("5", device).await
+        })
+        .job(Job::every(secs(6)), async |device| {
+            report("6", device).await
+        })
+        .value("g", |json| json.write_str("1"))
+        .value("h", |json| json.write_str("2"))
+        .value("i", |json| json.write_str("3"))
+        .value("j", |json| json.write_str("4"))
+        .task(async |device| report("task", device).await)
+        .run()
+        .await
+}
+
+#[test]
+fn an_application_of_many_parts_compiles_as_it_is_and_each_part_has_its_turn() {
+    run_virtual(async {
+        let world = World::new(5);
+        world.air.add(home());
+        let (device, seen) = (world.device(), Seen::default());
+        let life = device.run(CONFIG, async |device| house(device, &seen).await);
+        let told = async {
+            provision(&device).await;
+            let value = device.person().get("/app/h").await.expect("a value");
+            assert_eq!(value.text(), "2");
+            Timer::after(secs(7)).await;
+            seen.commands.borrow_mut().retain(|name| name == "task");
+            world
+                .broker
+                .publish("house/b", b"ON", Qos::AtLeastOnce, false);
+            Timer::after(Duration::from_millis(500)).await;
+            let told = seen.commands.borrow().join(" ");
+            assert!(told.starts_with("task"), "{told}");
+            assert!(told.contains("b all"), "in their order: {told}");
+            Timer::after(secs(6)).await;
+            for job in 1..=6 {
+                assert!(seen.commands.borrow().contains(&job.to_string()), "{job}");
+            }
+        };
+        world
+            .run(HOUR, embassy_futures::select::select(life, told))
+            .await;
+    });
 }

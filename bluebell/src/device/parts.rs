@@ -2,9 +2,11 @@
 //!
 //! Each part runs in a future of its own beside the others, so that one that hangs stops none of the
 //! rest. The list is built by [`Device`](super::Device)'s methods and walked with `join`: no
-//! allocation, no dynamic dispatch.
+//! allocation, no dynamic dispatch. A part adds to a list's futures only what it has: the compiler follows
+//! types no more than 128 deep unless an application says so, and each future in another counts several times.
 
 use core::fmt;
+use core::future::ready;
 
 use drivers::{Button, Countdown, Press};
 use embassy_futures::join::join;
@@ -25,13 +27,13 @@ pub trait Parts {
     fn subscriptions(&self, visit: &mut dyn FnMut(&'static str, QoS));
 
     /// Hands a message to every subscription whose filter matches.
-    async fn deliver(&self, message: &Message<'_>, device: Handle<'_>);
+    fn deliver(&self, message: &Message<'_>, device: Handle<'_>) -> impl Future<Output = ()>;
 
     /// Writes the value `name` as JSON; `None` when no part has it.
     fn value(&self, name: &str, json: &mut dyn fmt::Write) -> Option<fmt::Result>;
 
-    /// Runs jobs, buttons and tasks; pending for ever.
-    async fn run(&self, device: Handle<'_>);
+    /// Runs jobs, buttons and tasks.
+    fn run(&self, device: Handle<'_>) -> impl Future;
 }
 
 /// One part; each kind overrides what it has.
@@ -41,8 +43,15 @@ pub trait Part {
         None
     }
 
-    /// Takes a message; called for every message, so a part looks whether it is meant.
-    async fn deliver(&self, _message: &Message<'_>, _device: Handle<'_>) {}
+    /// Hands a message to the rest of the list, then to this part if it is meant.
+    fn deliver_after<L: Parts>(
+        &self,
+        rest: &L,
+        message: &Message<'_>,
+        device: Handle<'_>,
+    ) -> impl Future<Output = ()> {
+        rest.deliver(message, device)
+    }
 
     /// Writes the value `name` as JSON, if this part has it.
     fn value(&self, _name: &str, _json: &mut dyn fmt::Write) -> Option<fmt::Result> {
@@ -51,6 +60,11 @@ pub trait Part {
 
     /// What this part does by itself.
     async fn run(&self, _device: Handle<'_>) {}
+
+    /// Runs the rest of the list and this part, if it does anything by itself.
+    fn run_beside<L: Parts>(&self, rest: &L, device: Handle<'_>) -> impl Future {
+        join(rest.run(device), self.run(device))
+    }
 }
 
 /// The empty list.
@@ -64,9 +78,13 @@ impl Parts for End {
         None
     }
 
-    async fn deliver(&self, _message: &Message<'_>, _device: Handle<'_>) {}
+    fn deliver(&self, _message: &Message<'_>, _device: Handle<'_>) -> impl Future<Output = ()> {
+        ready(())
+    }
 
-    async fn run(&self, _device: Handle<'_>) {}
+    fn run(&self, _device: Handle<'_>) -> impl Future {
+        ready(())
+    }
 }
 
 /// A list with one part more.
@@ -91,13 +109,12 @@ impl<P: Part, L: Parts> Parts for With<P, L> {
         }
     }
 
-    async fn deliver(&self, message: &Message<'_>, device: Handle<'_>) {
-        self.rest.deliver(message, device).await;
-        self.part.deliver(message, device).await;
+    fn deliver(&self, message: &Message<'_>, device: Handle<'_>) -> impl Future<Output = ()> {
+        self.part.deliver_after(&self.rest, message, device)
     }
 
-    async fn run(&self, device: Handle<'_>) {
-        join(self.rest.run(device), self.part.run(device)).await;
+    fn run(&self, device: Handle<'_>) -> impl Future {
+        self.part.run_beside(&self.rest, device)
     }
 }
 
@@ -114,12 +131,17 @@ impl<F: AsyncFn(&Message<'_>, Handle<'_>)> Part for Subscription<F> {
         Some((self.filter, self.qos))
     }
 
-    async fn deliver(&self, message: &Message<'_>, device: Handle<'_>) {
+    async fn deliver_after<L: Parts>(&self, rest: &L, message: &Message<'_>, device: Handle<'_>) {
+        rest.deliver(message, device).await;
         if crate::mqtt::topic::matches(self.filter, message.topic()) {
             let callback = (self.callback)(message, device);
             let done = with_timeout(device.callback_limit(), callback).await;
             in_time(done, device, "message", self.filter);
         }
+    }
+
+    fn run_beside<L: Parts>(&self, rest: &L, device: Handle<'_>) -> impl Future {
+        rest.run(device)
     }
 }
 
@@ -248,6 +270,10 @@ pub struct Shown<F> {
 impl<F: Fn(&mut dyn fmt::Write) -> fmt::Result> Part for Shown<F> {
     fn value(&self, name: &str, json: &mut dyn fmt::Write) -> Option<fmt::Result> {
         (name == self.name).then(|| (self.write)(json))
+    }
+
+    fn run_beside<L: Parts>(&self, rest: &L, device: Handle<'_>) -> impl Future {
+        rest.run(device)
     }
 }
 
