@@ -52,11 +52,15 @@ impl<A: Application> sim::scenario::Application for Wired<A> {
 
     async fn press(&self, pin: u8) -> Result<(), String> {
         for level in [false, true] {
-            let put = self.pins.put(pin.into(), level);
-            put.map_err(|error| error.to_string())?;
+            self.put(pin, level)?;
             Timer::after(PRESS).await;
         }
         Ok(())
+    }
+
+    fn put(&self, pin: u8, level: bool) -> Result<(), String> {
+        let put = self.pins.put(pin.into(), level);
+        put.map_err(|error| error.to_string())
     }
 
     fn pin(&self, number: u8) -> Option<u8> {

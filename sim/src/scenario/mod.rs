@@ -58,7 +58,16 @@ pub trait Application {
         async { wrong }
     }
 
-    /// The level that it drives a pin to; `None` for one that it does not drive.
+    /// Puts a level on an input, until another is put; also while it has no power.
+    ///
+    /// # Errors
+    ///
+    /// When it is no input.
+    fn put(&self, pin: u8, _level: bool) -> Result<(), String> {
+        Err(format!("there is no input on pin {pin}"))
+    }
+
+    /// The level of a pin; `None` for one that is not in use.
     fn pin(&self, _number: u8) -> Option<u8> {
         None
     }

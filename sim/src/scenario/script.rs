@@ -235,6 +235,9 @@ pub enum Act {
     /// A button is pressed and let go.
     #[serde(rename = "press")]
     Press(u8),
+    /// A level is put on an input, until another is.
+    #[serde(rename = "pin")]
+    Pin(Pin),
     /// Power goes in a write to the flash, and is back at once.
     #[serde(rename = "cut flash")]
     CutFlash(FlashCut),
@@ -466,7 +469,7 @@ fn okay() -> u16 {
     200
 }
 
-/// A pin that is expected.
+/// A level on a pin.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pin {

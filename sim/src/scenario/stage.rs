@@ -289,6 +289,7 @@ impl<'w, A: Application> Stage<'w, A> {
             Act::Type(text) => self.type_in(text).await,
             Act::Publish(message) => self.publish(message),
             Act::Press(pin) => self.application.press(*pin).await?,
+            Act::Pin(pin) => self.application.put(pin.number, pin.level == 1)?,
             Act::CutFlash(cut) => {
                 device.flash.cut_power(cut.after, cut.words);
                 self.armed.happen();

@@ -3,6 +3,7 @@
 //! Guarantees: a level that the panel puts on an input stays until the device has seen it and at
 //! least [`SHORTEST_LEVEL`] longer, so that a press and a release that arrive in one instant are two
 //! edges for the device, and no debouncing takes them for noise. Levels that wait are bounded.
+//! What holds an input low from outside, a switch for one, goes on doing so through a power cut.
 //! Pins 4 and 5 are wired to the clock and data lines of a TM1637 display.
 
 mod device;
@@ -46,8 +47,10 @@ struct Line {
     mode: Mode,
     /// What the device drives; high when it lets go.
     driven: bool,
-    /// What the panel has put on the pin last.
-    put: bool,
+    /// Whether the panel pulls the pin low, as it put it last; also while the device has no power.
+    pulled: bool,
+    /// Whether the device has used it as an input since this process began.
+    was_input: bool,
     /// What the device can see now, and since when it has seen it.
     shown: bool,
     seen_at: Option<Instant>,
@@ -71,11 +74,20 @@ impl Line {
         *self = Self {
             mode,
             driven: mode == Mode::OpenDrain,
-            put: true,
-            shown: true,
-            last_look: true,
-            ..Self::default()
+            was_input: mode == Mode::Input,
+            shown: !self.pulled,
+            last_look: !self.pulled,
+            ..self.without_power()
         };
+    }
+
+    /// The same on a board that has just lost its power.
+    fn without_power(&self) -> Self {
+        Self {
+            pulled: self.pulled,
+            was_input: self.was_input,
+            ..Self::default()
+        }
     }
 
     fn look(&mut self, now: Instant) -> Look {
@@ -208,9 +220,13 @@ impl PinBank {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Everything as after power on: no pin in use, the display dark.
+    /// Everything as after power on: no pin in use, the display dark. What pulls an input low still does.
     pub fn reset(&self) {
-        *self.lock() = Bank::default();
+        let mut bank = self.lock();
+        bank.display = Tm1637::new();
+        for line in &mut bank.lines {
+            *line = line.without_power();
+        }
     }
 
     /// The pins that the application uses. An input's level is the one put on it last.
@@ -222,7 +238,7 @@ impl PinBank {
             .filter_map(|(pin, line)| {
                 let (direction, level) = match line.mode {
                     Mode::Unused => return None,
-                    Mode::Input => (Direction::In, line.put),
+                    Mode::Input => (Direction::In, !line.pulled),
                     Mode::Output | Mode::OpenDrain => (Direction::Out, bank.level(pin)),
                 };
                 let level = u8::from(level);
@@ -269,17 +285,21 @@ impl PinBank {
             .and_then(|number| Some((number, bank.lines.get_mut(usize::from(number))?)))
             .ok_or(DriveError::NotInUse(pin))?;
         match line.mode {
+            Mode::Unused if line.was_input => {
+                line.pulled = !level;
+                return Ok(());
+            }
             Mode::Unused => return Err(DriveError::NotInUse(pin)),
             Mode::Output | Mode::OpenDrain => return Err(DriveError::IsOutput(number)),
             Mode::Input => {}
         }
-        if line.put == level {
+        if line.pulled != level {
             return Ok(());
         }
         if line.waiting.len() >= WAITING_LEVELS {
             return Err(DriveError::TooFast(number));
         }
-        line.put = level;
+        line.pulled = !level;
         line.waiting.push_back(level);
         if let Some(waker) = line.waker.take() {
             waker.wake();

@@ -74,6 +74,20 @@ fn an_input_idles_high_and_an_output_begins_low() {
 }
 
 #[test]
+fn a_switch_that_holds_an_input_low_still_does_after_a_power_cut_and_may_move_during_one() {
+    let (bank, mut input) = button();
+    bank.put(0, false).unwrap();
+    assert!(input.is_low().unwrap());
+    bank.reset();
+    let mut input = Pins::new(&bank).gpio0.input();
+    assert!(input.is_low().unwrap());
+    assert_eq!(bank.states()[&0].level, 0);
+    bank.reset();
+    bank.put(0, true).unwrap();
+    assert!(Pins::new(&bank).gpio0.input().is_high().unwrap());
+}
+
+#[test]
 fn the_display_follows_its_two_pins_and_acknowledges() {
     let bank = PinBank::default();
     let pins = Pins::new(&bank);

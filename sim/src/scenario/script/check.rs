@@ -143,6 +143,19 @@ fn check_step(step: &Step, last: &mut Span) -> Result<bool, (usize, String)> {
     if let Some(Act::Network(network)) = step.act.as_ref().map(Spanned::get_ref) {
         check_network(network)?;
     }
+    let pin = match (&step.act, &step.expect) {
+        (Some(act), _) => match act.get_ref() {
+            Act::Pin(pin) => Some(*pin),
+            _ => None,
+        },
+        (_, expect) => expect.as_ref().and_then(|expect| expect.get_ref().pin),
+    };
+    if pin.is_some_and(|pin| pin.level > 1) {
+        return Err((
+            somewhere,
+            "a pin's level is out of range: give 0 or 1".into(),
+        ));
+    }
     let Some(at) = &step.at else {
         return Ok(false);
     };

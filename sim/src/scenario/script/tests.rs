@@ -30,6 +30,16 @@ fn errors_name_file_line_and_what_is_allowed() {
             "1 to 13",
         ),
         ("[[step]]\ndo = { broker = 'explode' }\n", 3, "`hang`"),
+        (
+            "[[step]]\ndo = { pin = { number = 1, level = 2 } }\n",
+            3,
+            "0 or 1",
+        ),
+        (
+            "[[step]]\nexpect = { pin = { number = 1, level = 2 } }\n",
+            3,
+            "0 or 1",
+        ),
         ("[[step]]\nexpect = { onlin = true }\n", 3, "`online`"),
         ("[[step]]\nexpect = { wifi = 'on' }\n", 3, "`portal`"),
         ("[[step]]\nat = '1s'\n", 3, "do = ... or expect"),
