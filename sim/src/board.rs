@@ -5,7 +5,6 @@
 //! is left of it is its flash.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
@@ -17,16 +16,16 @@ use bluebell::device::{App, Device, Memory};
 use bluebell::portal::{File, PortalMemory, content_type};
 use bluebell::wifi::{AccessPoint, JoinFailure, JoinTarget, Scan, Sighting};
 use bluebell::{mqtt, wifi};
-use edge_nal::io::{ErrorType, Read, Write};
 use embassy_futures::join::join;
 use embassy_futures::select::{Either, select};
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_sync::signal::Signal;
-use embassy_time::{Duration, Timer, with_timeout};
+use embassy_time::{Duration, Instant, Timer, with_timeout};
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 
 use crate::air::{Air, AirRadio, Antenna};
 use crate::broker::Broker;
+use crate::console::{Keyboard, SimConsole, SimKeyboard};
 use crate::flash::{Flash, SECTOR};
 use crate::net::{Host, Network};
 use crate::ntp::{self, TimeServer};
@@ -105,6 +104,7 @@ impl World {
             shown: RefCell::default(),
             random: RefCell::new(SmallRng::seed_from_u64(self.seed ^ u64::from(number))),
             restarts: Cell::new(0),
+            fed: Cell::new((Instant::MIN, Duration::MIN)),
             cut: Signal::new(),
             own_network,
         }
@@ -158,6 +158,8 @@ pub struct SimDevice<'w> {
     shown: RefCell<Shown>,
     random: RefCell<SmallRng>,
     restarts: Cell<u32>,
+    /// When the watchdog was fed last, and the longest that it was not.
+    fed: Cell<(Instant, Duration)>,
     cut: Signal<NoopRawMutex, ()>,
     own_network: Network,
 }
@@ -183,6 +185,7 @@ impl SimDevice<'_> {
         F: AsyncFn(Device<'_, SimBoard>) -> Infallible,
     {
         self.cut.reset();
+        self.fed.set((Instant::now(), self.longest_unfed()));
         *self.shown.borrow_mut() = Shown::default();
         self.keyboard.typed.borrow_mut().clear();
         let radio = AirRadio::new(&self.world.air, self.station.address());
@@ -225,6 +228,12 @@ impl SimDevice<'_> {
     #[must_use]
     pub fn restarts(&self) -> u32 {
         self.restarts.get()
+    }
+
+    /// The longest that the watchdog of a board was not fed, from when it was switched on.
+    #[must_use]
+    pub fn longest_unfed(&self) -> Duration {
+        self.fed.get().1
     }
 
     /// The network of its access point.
@@ -361,6 +370,11 @@ impl System for SimDevice<'_> {
         self.cut_power();
     }
 
+    fn feed_watchdog(&self) {
+        let (last, longest) = self.fed.get();
+        self.fed.set((Instant::now(), longest.max(last.elapsed())));
+    }
+
     fn hardware_address(&self) -> [u8; 6] {
         [2, 0, 0, 0, 0, self.number]
     }
@@ -440,50 +454,5 @@ impl Radio for SimRadio {
 
     fn closing_restarts(&self) -> bool {
         self.radio.closing_restarts()
-    }
-}
-
-/// A console that keeps what is printed.
-pub struct SimConsole(Rc<RefCell<Vec<u8>>>);
-
-impl ErrorType for SimConsole {
-    type Error = Infallible;
-}
-
-impl Write for SimConsole {
-    async fn write(&mut self, bytes: &[u8]) -> Result<usize, Infallible> {
-        self.0.borrow_mut().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    async fn flush(&mut self) -> Result<(), Infallible> {
-        Ok(())
-    }
-}
-
-#[derive(Default)]
-struct Keyboard {
-    typed: RefCell<VecDeque<u8>>,
-    pressed: Signal<NoopRawMutex, ()>,
-}
-
-/// A console on which [`SimDevice::type_in`] types.
-pub struct SimKeyboard(Rc<Keyboard>);
-
-impl ErrorType for SimKeyboard {
-    type Error = Infallible;
-}
-
-impl Read for SimKeyboard {
-    async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Infallible> {
-        while self.0.typed.borrow().is_empty() {
-            self.0.pressed.wait().await;
-        }
-        let mut typed = self.0.typed.borrow_mut();
-        let count = buffer.len().min(typed.len());
-        for (place, byte) in buffer.iter_mut().zip(typed.drain(..count)) {
-            *place = byte;
-        }
-        Ok(count)
     }
 }

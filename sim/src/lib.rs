@@ -6,6 +6,7 @@
 pub mod air;
 pub mod board;
 pub mod broker;
+pub mod console;
 pub mod flash;
 pub mod net;
 pub mod ntp;

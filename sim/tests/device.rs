@@ -14,6 +14,7 @@ use embassy_time::{Duration, Timer};
 use sim::air::Station;
 use sim::board::{SimBoard, SimDevice, World};
 use sim::broker::Qos;
+use sim::flash::{Flash, Timing};
 use sim::time::run_virtual;
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -133,6 +134,34 @@ fn a_new_device_opens_its_portal_and_a_person_brings_it_online() {
             Some(mqtt::State::Online),
             "closing the access point is no loss"
         );
+    });
+}
+
+#[test]
+fn the_watchdog_is_fed_from_power_on_however_slow_the_flash_is() {
+    run_virtual(async {
+        let world = World::new(1);
+        let mut device = world.device();
+        // The store's place holds something else, and a sector takes what the slowest chips take.
+        device.flash = Flash::from_image(vec![0x5A; device.flash.image().len()]);
+        device.flash.set_timing(Timing {
+            erase: Duration::from_millis(400),
+            ..Timing::TYPICAL
+        });
+        let seen = Seen::default();
+        let life = device.run(CONFIG, async |device| lamp(device, &seen).await);
+        let told = device.until(secs(60), "in its portal", |shown| shown.portal);
+        let booting = async {
+            let booting = told.await;
+            Timer::after(secs(5)).await;
+            booting
+        };
+        match embassy_futures::select::select(life, booting).await {
+            embassy_futures::select::Either::First(()) => panic!("the device has ended"),
+            embassy_futures::select::Either::Second(booting) => assert!(booting > secs(6)),
+        }
+        let unfed = device.longest_unfed();
+        assert!(unfed < secs(2), "not fed for {} ms", unfed.as_millis());
     });
 }
 

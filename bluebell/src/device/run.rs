@@ -96,9 +96,11 @@ impl<'b, B: Board, L: Parts> Device<'b, B, L> {
 
             // Declared before the store's owner runs, so that they outlive it.
             let (vault, config, networks, ssid, password, mqtt, shared);
-            let mut kept = pin!(join(
+            // The watchdog is fed from here on: a boot that erases takes longer than a board may wait.
+            let mut kept = pin!(join3(
                 store.serve(flash, &flash_layout, &log),
-                log.keep(&store)
+                log.keep(&store),
+                feed(system)
             ));
 
             alongside(kept.as_mut(), pin!(reset::carry_out(&store, &log))).await;
@@ -173,7 +175,6 @@ impl<'b, B: Board, L: Parts> Device<'b, B, L> {
             let deliver = pin!(services.deliver(&parts));
             let beat = pin!(services.heartbeat());
             let show = pin!(services.status());
-            let feed = pin!(services.watchdog());
             let answer = pin!(console::serve(
                 &mut commands,
                 &console,
@@ -186,23 +187,31 @@ impl<'b, B: Board, L: Parts> Device<'b, B, L> {
                 talk,
                 keep_time,
                 join4(schedule, run_parts, deliver, beat),
-                join3(show, feed, answer),
+                join(show, answer),
             );
             match select(kept, on).await {
-                Either::First((never, _)) => never,
+                Either::First((never, ..)) => never,
                 Either::Second(((never, ..), ..)) => never,
             }
         }
     }
 }
 
+/// Feeds the watchdog for as long as this future is polled.
+async fn feed(system: &dyn System) -> Infallible {
+    loop {
+        system.feed_watchdog();
+        Timer::after(Duration::from_secs(1)).await;
+    }
+}
+
 /// Runs a step of the boot beside the owner of the flash, which it needs.
-async fn alongside<K: Future<Output = (Infallible, Infallible)>, T>(
+async fn alongside<K: Future<Output = (Infallible, Infallible, Infallible)>, T>(
     kept: Pin<&mut K>,
     step: Pin<&mut impl Future<Output = T>>,
 ) -> T {
     match select(kept, step).await {
-        Either::First((never, _)) => match never {},
+        Either::First((never, ..)) => match never {},
         Either::Second(value) => value,
     }
 }
@@ -410,14 +419,6 @@ impl Services<'_> {
                 access_point: (self.ssid, self.password),
             });
             select(wifi, self.shared.mqtt.changed(mqtt)).await;
-        }
-    }
-
-    /// Feeds the watchdog for as long as this future is polled.
-    async fn watchdog(&self) {
-        loop {
-            self.system.feed_watchdog();
-            Timer::after(Duration::from_secs(1)).await;
         }
     }
 }
