@@ -30,8 +30,8 @@ struct Line {
 /// (its `wifi` module, "Expected heap memory usage": 53 to 63k).
 const RADIO_HEAP: u64 = 63 * 1024;
 /// What the main stack needs: the relay, built as for a chip, takes 36 KB of it on the emulated machine
-/// (`stack_peak_bytes` in boards/qemu/counts.txt), and the flash driver's buffers come to 9 KB more; the
-/// rest is for interrupts and for what an application does.
+/// (`stack_peak_bytes` in boards/qemu/counts.txt); the rest is for interrupts, for what is different on a chip and
+/// for what an application does.
 const STACK: u64 = 64 * 1024;
 /// How many crates are listed.
 const CRATES: usize = 24;
