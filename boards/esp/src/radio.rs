@@ -39,9 +39,10 @@ const PHONES: u16 = 4;
 /// In quarters of a dBm: 15 dBm. The driver's own 5 dBm do not reach the next room; beyond 16, boards
 /// with a weak supply have been seen to fail.
 const TRANSMIT_POWER: i8 = 60;
-/// Frames that may wait to be sent, over both interfaces. The driver forgets to count one down when
-/// the network is lost under it, so there are more than the 3 that would do.
-const TRANSMIT_QUEUE: usize = 8;
+/// Frames that may wait to be sent, over both interfaces: the driver's own 32 buffers are the bound. Its crate
+/// counts beside them and forgets to count down a frame whose network is lost under it: with a bound of its own
+/// nothing would be sent any more once that many were forgotten, until the power is cut.
+const TRANSMIT_QUEUE: usize = usize::MAX;
 /// Where the law of the country is not known: channels 12 and 13 are listened on, not sent on.
 const WORLD: [u8; 2] = *b"01";
 
@@ -64,7 +65,14 @@ pub struct EspRadio {
 pub(crate) fn controller(wifi: WIFI<'static>) -> Result<WifiController<'static>, WifiError> {
     let config = ControllerConfig::default()
         .with_country_info(CountryInfo::from(WORLD))
+        // A radio that sleeps has no noise for the generator, and keys are drawn before a network is joined.
+        .with_sta_disconnected_pm(false)
+        // Keys of the hardware that would be kept for another protocol: they limit the phones.
+        .with_espnow_max_encrypt_num(0)
         .with_tx_queue_size(TRANSMIT_QUEUE);
+    // Of 1.6 KB each; more than 6, the window of the driver's block acknowledgements, make it faster.
+    #[cfg(feature = "esp32c2")]
+    let config = config.with_static_rx_buf_num(6);
     WifiController::new(wifi, config)
 }
 
@@ -85,14 +93,22 @@ impl EspRadio {
     /// Applies what is to be station and access point. When these become more or fewer, the driver
     /// restarts.
     fn apply(&mut self) -> Result<(), WifiError> {
+        let applied = self.controller.set_config(&self.config());
+        if applied.is_err() {
+            // The driver has stopped, and the access point with it: it starts again without that network.
+            self.station = StationConfig::default();
+            let _ = self.controller.set_config(&self.config());
+        }
+        self.trim();
+        applied
+    }
+
+    fn config(&self) -> Config {
         let station = self.station.clone();
-        let config = match &self.access_point {
+        match &self.access_point {
             Some(access_point) => Config::AccessPointStation(station, access_point.clone()),
             None => Config::Station(station),
-        };
-        self.controller.set_config(&config)?;
-        self.trim();
-        Ok(())
+        }
     }
 
     /// What a restart of the driver forgets. A radio that refuses it works, if less well.
@@ -137,7 +153,9 @@ impl Radio for EspRadio {
             config = config.with_channel(channel);
         }
         if let Some(name) = scan.probe {
-            config = config.with_ssid(name.as_str().try_into().map_err(|_| RadioError)?);
+            config = config
+                .with_ssid(name.as_str().try_into().map_err(|_| RadioError)?)
+                .with_show_hidden(true);
         }
         let networks = self
             .controller
@@ -214,8 +232,10 @@ impl Radio for EspRadio {
     }
 
     fn rssi(&self) -> Option<i8> {
-        let signal = self.controller.rssi().ok().filter(|_| self.joined)?;
-        i8::try_from(signal).ok()
+        // A driver that has stopped is not asked: its crate panics.
+        let joined = self.joined && self.controller.is_connected();
+        let signal = joined.then(|| self.controller.rssi())?;
+        i8::try_from(signal.ok()?).ok()
     }
 
     async fn open_access_point(&mut self, settings: &AccessPoint<'_>) -> Result<(), RadioError> {
