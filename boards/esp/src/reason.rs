@@ -31,8 +31,9 @@ pub const fn reset_words(code: Option<u32>) -> &'static str {
         Some(0x07 | 0x08 | 0x0b | 0x11) => "watchdog: the device hung",
         Some(0x09 | 0x0d | 0x10 | 0x12) => "watchdog of the chip: the device hung",
         Some(0x0f) => "brown-out: check the power supply",
-        Some(0x13 | 0x17) => "glitch of clock or power: check the power supply",
+        Some(0x13 | 0x17 | 0x19) => "glitch of clock or power: check the power supply",
         Some(0x15 | 0x16) => "reset by USB",
+        Some(0x1a) => "the processor locked up",
         _ => "reset for an unknown reason",
     }
 }
@@ -73,6 +74,8 @@ mod tests {
             Some(0x07),
             Some(0x0f),
             Some(0x15),
+            Some(0x19),
+            Some(0x1a),
             None,
         ]
         .map(reset_words);

@@ -19,20 +19,23 @@ use crate::layout::flash_layout;
 use crate::pins::{Pins, take_pins};
 use crate::radio::EspRadio;
 use crate::system::Machine;
-use crate::{console, panic, radio};
+use crate::{console, panic, radio, system};
 
 /// The configuration that the build was given in the place of the application's own.
 pub const CONFIG: Option<&str> = include!(concat!(env!("OUT_DIR"), "/config.rs"));
 
-/// The heap, which only the radio's driver and its scheduler use: in RAM that was the bootloader's...
-const HEAP_BEYOND: usize = 64 * 1024;
-/// ...and in what the linker gives out.
-#[cfg(not(any(feature = "esp32c2", feature = "esp32c61")))]
-const HEAP_WITHIN: usize = 72 * 1024;
-#[cfg(feature = "esp32c61")]
-const HEAP_WITHIN: usize = 64 * 1024;
-#[cfg(feature = "esp32c2")]
-const HEAP_WITHIN: usize = 8 * 1024;
+/// The heap, which only the radio's driver and its scheduler use: in RAM that was the bootloader's, of which each chip
+/// has another size, and in what the linker gives out.
+const HEAP: (usize, usize) = cfg_select! {
+    feature = "esp32" => (96 * 1024, 40 * 1024),
+    // All that was the bootloader's.
+    feature = "esp32c2" => (0x1_0370, 6 * 1024),
+    feature = "esp32c61" => (64 * 1024, 48 * 1024),
+    feature = "esp32s2" => (128 * 1024, 8 * 1024),
+    _ => (64 * 1024, 72 * 1024),
+};
+const HEAP_BEYOND: usize = HEAP.0;
+const HEAP_WITHIN: usize = HEAP.1;
 
 /// Characters in the UART's memory at which they are fetched: half of what fits.
 const FETCH_AT: u16 = 64;
@@ -137,7 +140,8 @@ fn start(
 ) -> (Board, Device<'static, EspBoard>) {
     static MACHINE: StaticCell<Machine> = StaticCell::new();
 
-    let timers = TimerGroup::new(parts.TIMG0);
+    let mut timers = TimerGroup::new(parts.TIMG0);
+    system::watch(&mut timers.wdt);
     esp_rtos::start(timers.timer0, parts.FROM_CPU_INTR0);
 
     let controller = match radio::controller(parts.WIFI) {

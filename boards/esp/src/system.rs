@@ -18,6 +18,34 @@ use crate::reason::reset_words;
 /// at the worst.
 const WATCHDOG: Duration = Duration::from_secs(10);
 
+/// Starts the watchdog: from here on a hang ends in a reset.
+pub(crate) fn watch(watchdog: &mut Wdt<TIMG0<'static>>) {
+    watchdog.set_timeout(MwdtStage::Stage0, WATCHDOG);
+    watchdog.enable();
+    #[cfg(any(feature = "esp32c5", feature = "esp32c61"))]
+    take_over();
+    watchdog.feed();
+}
+
+/// Has the watchdog take over how it was set: these chips keep that in a copy until told so, and the HAL
+/// (1.2.2, `timer/timg.rs`) tells other chips alone.
+#[cfg(any(feature = "esp32c5", feature = "esp32c61"))]
+fn take_over() {
+    const KEY: u32 = 0x50d8_3aa1;
+    let registers = TIMG0::regs();
+    // SAFETY: any number may be written to the lock of the watchdog's registers; this one opens it.
+    registers
+        .wdtwprotect()
+        .write(|lock| unsafe { lock.wdt_wkey().bits(KEY) });
+    registers
+        .wdtconfig0()
+        .modify(|_, config| config.wdt_conf_update_en().set_bit());
+    // SAFETY: as above; any other number closes it.
+    registers
+        .wdtwprotect()
+        .write(|lock| unsafe { lock.wdt_wkey().bits(0) });
+}
+
 /// The machine.
 pub(crate) struct Machine {
     rng: Rng,
@@ -26,11 +54,8 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// Starts the watchdog. The radio is to be on: the generator takes its noise from there.
-    pub(crate) fn new(mut watchdog: Wdt<TIMG0<'static>>, crash: Option<String<TEXT>>) -> Self {
-        watchdog.set_timeout(MwdtStage::Stage0, WATCHDOG);
-        watchdog.enable();
-        watchdog.feed();
+    /// The watchdog runs, and the radio is on: the generator takes its noise from there.
+    pub(crate) fn new(watchdog: Wdt<TIMG0<'static>>, crash: Option<String<TEXT>>) -> Self {
         Self {
             rng: Rng::new(),
             watchdog: RefCell::new(watchdog),
