@@ -3,8 +3,8 @@
 //! Exceptions of the processor arrive here too: the HAL panics with the cause, the address and the
 //! registers as its message.
 
+use core::mem::MaybeUninit;
 use core::panic::PanicInfo;
-use core::ptr::addr_of_mut;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use heapless::String;
@@ -14,9 +14,25 @@ use crate::crash::{ADDRESSES, Record, TEXT};
 /// How far up the stack addresses are looked for, in words.
 const WORDS: usize = 384;
 
+/// The record, and room between it and the main stack, which follows: a stack that has run over goes on growing
+/// down while this handler tells of it.
+#[repr(C)]
+struct Kept {
+    record: Record,
+    room: [u8; ROOM],
+}
+
+/// What an exception's registers and the telling of a panic take of the stack, rounded up.
+const ROOM: usize = 1536;
+
 /// Not initialised at boot, so that it is what it was before the reset.
 #[unsafe(link_section = ".noinit")]
-static mut RECORD: core::mem::MaybeUninit<Record> = core::mem::MaybeUninit::uninit();
+static mut KEPT: MaybeUninit<Kept> = MaybeUninit::uninit();
+
+/// The record's place: what is kept begins with it.
+fn place() -> *mut Record {
+    (&raw mut KEPT).cast()
+}
 
 static PANICKING: AtomicBool = AtomicBool::new(false);
 
@@ -24,7 +40,7 @@ static PANICKING: AtomicBool = AtomicBool::new(false);
 pub(crate) fn take() -> Option<String<TEXT>> {
     // SAFETY: a record is made of plain numbers, for which any bits are valid; nobody else has a
     // reference to it: this runs once, and the panic handler never comes back.
-    let record = unsafe { (*addr_of_mut!(RECORD)).assume_init_mut() };
+    let record = unsafe { &mut *place() };
     record.take().and_then(|text| String::try_from(text).ok())
 }
 
@@ -41,7 +57,7 @@ fn panic(info: &PanicInfo<'_>) -> ! {
         let count = return_addresses(&mut stack);
         let place = info.location().map(|place| (place.file(), place.line()));
         // SAFETY: with interrupts off there is nobody else.
-        let record = unsafe { (*addr_of_mut!(RECORD)).assume_init_mut() };
+        let record = unsafe { &mut *self::place() };
         record.keep(format_args!("{}", info.message()), place, &stack[..count]);
         esp_println::println!("\r\n{info}\r\nstack {:x?}\r\n", &stack[..count]);
     }
@@ -61,7 +77,7 @@ fn return_addresses(found: &mut [u32; ADDRESSES]) -> usize {
         let place = at as *const u32;
         // SAFETY: a word of this stack or, above its top, of the RAM that follows it: mapped on every
         // chip of the family, because stacks lie below the heap or below the ROM's own RAM.
-        let word = unsafe { place.read_volatile() };
+        let word = address(unsafe { place.read_volatile() });
         if code.contains(&word) {
             found[count] = word;
             count += 1;
@@ -71,6 +87,15 @@ fn return_addresses(found: &mut [u32; ADDRESSES]) -> usize {
         }
     }
     count
+}
+
+/// A return address as it is: Xtensa keeps in its two highest bits by how much the call has moved the register window.
+const fn address(word: u32) -> u32 {
+    if cfg!(target_arch = "xtensa") {
+        word & 0x3fff_ffff | 0x4000_0000
+    } else {
+        word
+    }
 }
 
 /// Where code is executed from flash: the same on all RISC-V chips of the family, and on Xtensa another.
