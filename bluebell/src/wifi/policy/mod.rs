@@ -44,6 +44,8 @@ const RELIST: Duration = Duration::from_secs(3);
 const GAP: Duration = Duration::from_millis(50);
 /// The channels of such a scan.
 pub(super) const CHANNELS: core::ops::RangeInclusive<u8> = 1..=13;
+/// Where an access point may be in every country.
+const ANYWHERE: core::ops::RangeInclusive<u8> = 1..=11;
 
 /// Which network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -240,8 +242,8 @@ impl Policy {
                 return Task::OpenAccessPoint {
                     channel: channel
                         .map(|(_, place)| place.channel)
-                        .filter(|channel| CHANNELS.contains(channel))
-                        .unwrap_or(*CHANNELS.start()),
+                        .filter(|channel| ANYWHERE.contains(channel))
+                        .unwrap_or(*ANYWHERE.start()),
                 };
             }
             Some(portal::Change::Close) => return Task::CloseAccessPoint,

@@ -164,3 +164,14 @@ fn who_asks_for_lists_all_the_time_leaves_the_radio_time_for_everything_else() {
     assert!((100..250).contains(&listing), "{listing} of 600 ticks");
     assert!(joins > 5, "{joins} joins");
 }
+
+#[test]
+fn the_access_point_opens_where_one_may_be_in_every_country() {
+    for (last, opened) in [(11, 11), (12, 1), (13, 1), (36, 1)] {
+        let mut policy = policy(&["a"]);
+        policy.known.get_mut(0).unwrap().place = Some(place(last));
+        policy.handle(at(0), 200, Event::Started);
+        policy.handle(at(10), 200, Event::OpenPortal);
+        assert_eq!(policy.task(), Task::OpenAccessPoint { channel: opened });
+    }
+}
