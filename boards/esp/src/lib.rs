@@ -16,6 +16,8 @@ pub mod reason;
 mod console;
 #[cfg(target_os = "none")]
 mod flash;
+#[cfg(all(target_os = "none", target_arch = "riscv32"))]
+mod near;
 #[cfg(target_os = "none")]
 mod panic;
 #[cfg(target_os = "none")]
