@@ -32,14 +32,13 @@ impl Changes {
     }
 
     /// Waits until there has been a change since `count`. Cancellation safe.
-    pub(crate) async fn since(&self, count: u32) {
-        poll_fn(|context| {
+    pub(crate) fn since(&self, count: u32) -> impl Future<Output = ()> {
+        poll_fn(move |context| {
             if self.count.get() != count {
                 return Poll::Ready(());
             }
             self.waker.borrow_mut().register(context.waker());
             Poll::Pending
         })
-        .await;
     }
 }

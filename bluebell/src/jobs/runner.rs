@@ -265,7 +265,7 @@ impl<'m> Jobs<'m> {
         self.runner.borrow_mut().wake();
     }
 
-    async fn wait_for_change(&self) {
+    fn wait_for_change(&self) -> impl Future<Output = ()> {
         poll_fn(|context| {
             if self.changed.take() {
                 return Poll::Ready(());
@@ -273,7 +273,6 @@ impl<'m> Jobs<'m> {
             self.runner.borrow_mut().register(context.waker());
             Poll::Pending
         })
-        .await;
     }
 }
 

@@ -205,8 +205,12 @@ impl<'m> Log<'m> {
         self.ring.borrow().bytes_after(from.get())
     }
 
-    async fn until(&self, waker: &RefCell<WakerRegistration>, condition: impl Fn() -> bool) {
-        poll_fn(|context| {
+    fn until(
+        &self,
+        waker: &RefCell<WakerRegistration>,
+        condition: impl Fn() -> bool,
+    ) -> impl Future<Output = ()> {
+        poll_fn(move |context| {
             if condition() {
                 Poll::Ready(())
             } else {
@@ -214,7 +218,6 @@ impl<'m> Log<'m> {
                 Poll::Pending
             }
         })
-        .await;
     }
 
     /// Copies at most `most` entries from `place` on, as many as fit, and returns their length and the

@@ -153,15 +153,13 @@ impl<'m> Mqtt<'m> {
     }
 
     /// Waits until the state is another than `state`, and says which. Cancellation safe.
-    pub async fn changed(&self, state: State) -> State {
-        self.until(|shared| Some(shared.state).filter(|now| *now != state))
-            .await
+    pub fn changed(&self, state: State) -> impl Future<Output = State> {
+        self.until(move |shared| Some(shared.state).filter(|now| *now != state))
     }
 
     /// Waits until the device is online. Cancellation safe.
-    pub async fn online(&self) {
+    pub fn online(&self) -> impl Future<Output = ()> {
         self.until(|shared| (shared.state == State::Online).then_some(()))
-            .await;
     }
 
     /// Publishes a message.

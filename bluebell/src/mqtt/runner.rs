@@ -279,9 +279,9 @@ impl<'m> Link<'_, 'm> {
 
     /// Waits until the application has taken a message out of the inbox, or an answer has been written, so
     /// that it can be tried again.
-    async fn inbox_moved(&self) {
+    fn inbox_moved(&self) -> impl Future<Output = ()> {
         let mut seen = None;
-        poll_fn(|context| {
+        poll_fn(move |context| {
             let shared = &mut *self.mqtt.shared.borrow_mut();
             let now = (shared.delivered, shared.session.answers());
             if *seen.get_or_insert(now) == now {
@@ -292,7 +292,6 @@ impl<'m> Link<'_, 'm> {
             shared.session.resume(Instant::now());
             Poll::Ready(())
         })
-        .await;
     }
 
     /// Takes in the whole packets among `bytes`, which stand at the start of a buffer of the capacity.
@@ -426,9 +425,9 @@ impl<'m> Link<'_, 'm> {
     }
 
     /// Tells the session when time has passed.
-    async fn watch(&self) -> Failure {
+    fn watch(&self) -> impl Future<Output = Failure> {
         let mut armed: Option<(Instant, Timer)> = None;
-        poll_fn(|context| {
+        poll_fn(move |context| {
             loop {
                 let shared = &mut *self.mqtt.shared.borrow_mut();
                 let deadline = shared.session.deadline();
@@ -453,7 +452,6 @@ impl<'m> Link<'_, 'm> {
                 context.waker().wake_by_ref();
             }
         })
-        .await
     }
 
     fn parts<'p>(

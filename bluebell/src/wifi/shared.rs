@@ -141,13 +141,13 @@ impl Wifi {
     }
 
     /// Waits until there is a [`link`](Self::link).
-    pub async fn link_up(&self) -> Ipv4Addr {
-        self.until(|shown| shown.link).await
+    pub fn link_up(&self) -> impl Future<Output = Ipv4Addr> {
+        self.until(|shown| shown.link)
     }
 
     /// Waits until there is no [`link`](Self::link).
-    pub async fn link_down(&self) {
-        self.until(|shown| shown.link.is_none().then_some(())).await;
+    pub fn link_down(&self) -> impl Future<Output = ()> {
+        self.until(|shown| shown.link.is_none().then_some(()))
     }
 
     /// The network that is joined, or tried while the state is [`State::Joining`].
@@ -193,12 +193,11 @@ impl Wifi {
 
     /// Waits until the last submission is decided, and says how: it has failed, or is online and
     /// stored, or is [idle](SubmissionState::Idle) because its network was lost again. Cancellation safe.
-    pub async fn decided(&self) -> Submission {
+    pub fn decided(&self) -> impl Future<Output = Submission> {
         self.until(|shown| {
             let decided = !matches!(shown.submission.state, SubmissionState::Joining(_));
             decided.then(|| shown.submission.clone())
         })
-        .await
     }
 
     /// Forgets a stored network, so that its password can no longer be read; a device that is on it
@@ -242,14 +241,13 @@ impl Wifi {
     }
 
     /// Waits until the access point is open.
-    pub async fn access_point_open(&self) {
-        self.until(|shown| shown.access_point.then_some(())).await;
+    pub fn access_point_open(&self) -> impl Future<Output = ()> {
+        self.until(|shown| shown.access_point.then_some(()))
     }
 
     /// Waits until the access point is closed.
-    pub async fn access_point_closed(&self) {
+    pub fn access_point_closed(&self) -> impl Future<Output = ()> {
         self.until(|shown| (!shown.access_point).then_some(()))
-            .await;
     }
 
     /// Waits until something of state, network, address, access point and submission is another than
@@ -262,20 +260,19 @@ impl Wifi {
         }
     }
 
-    async fn until<T>(&self, mut ready: impl FnMut(&Shown) -> Option<T>) -> T {
-        poll_fn(|context| match ready(&self.shown.borrow()) {
+    fn until<T>(&self, mut ready: impl FnMut(&Shown) -> Option<T>) -> impl Future<Output = T> {
+        poll_fn(move |context| match ready(&self.shown.borrow()) {
             Some(value) => Poll::Ready(value),
             None => {
                 self.waiting.borrow_mut().register(context.waker());
                 Poll::Pending
             }
         })
-        .await
     }
 
     /// Waits until something is asked for.
-    pub(super) async fn asked(&self) {
-        self.ask.wait().await;
+    pub(super) fn asked(&self) -> impl Future<Output = ()> {
+        self.ask.wait()
     }
 
     pub(super) fn take_asked(&self) -> Asked {

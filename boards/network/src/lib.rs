@@ -130,8 +130,11 @@ impl TcpConnect for Station {
     type Error = TcpError;
     type Socket<'a> = Socket<'a>;
 
-    async fn connect(&self, remote: SocketAddr) -> Result<Self::Socket<'_>, Self::Error> {
-        self.tcp.connect(remote).await
+    fn connect(
+        &self,
+        remote: SocketAddr,
+    ) -> impl Future<Output = Result<Self::Socket<'_>, Self::Error>> {
+        self.tcp.connect(remote)
     }
 }
 
@@ -139,16 +142,23 @@ impl UdpBind for Station {
     type Error = UdpError;
     type Socket<'a> = UdpSocket<'a>;
 
-    async fn bind(&self, local: SocketAddr) -> Result<Self::Socket<'_>, Self::Error> {
-        self.udp.bind(local).await
+    fn bind(
+        &self,
+        local: SocketAddr,
+    ) -> impl Future<Output = Result<Self::Socket<'_>, Self::Error>> {
+        self.udp.bind(local)
     }
 }
 
 impl edge_nal::Dns for Station {
     type Error = DnsError;
 
-    async fn get_host_by_name(&self, host: &str, kind: AddrType) -> Result<IpAddr, Self::Error> {
-        self.dns.get_host_by_name(host, kind).await
+    fn get_host_by_name(
+        &self,
+        host: &str,
+        kind: AddrType,
+    ) -> impl Future<Output = Result<IpAddr, Self::Error>> {
+        self.dns.get_host_by_name(host, kind)
     }
 
     async fn get_host_by_address(
@@ -177,7 +187,10 @@ impl UdpBind for Portal {
     type Error = UdpError;
     type Socket<'a> = UdpSocket<'a>;
 
-    async fn bind(&self, local: SocketAddr) -> Result<Self::Socket<'_>, Self::Error> {
-        self.udp.bind(local).await
+    fn bind(
+        &self,
+        local: SocketAddr,
+    ) -> impl Future<Output = Result<Self::Socket<'_>, Self::Error>> {
+        self.udp.bind(local)
     }
 }

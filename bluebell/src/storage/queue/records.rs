@@ -107,11 +107,11 @@ impl Record {
         Ok((crc32(message) == self.crc).then_some(message))
     }
 
-    pub(super) async fn settle<F: MultiwriteNorFlash>(
+    pub(super) fn settle<F: MultiwriteNorFlash>(
         &self,
         medium: &mut Medium<F>,
-    ) -> Result<(), Failed> {
-        medium.write(self.address, &[0; WORD]).await
+    ) -> impl Future<Output = Result<(), Failed>> {
+        medium.write(self.address, &[0; WORD])
     }
 }
 
