@@ -23,7 +23,7 @@ pub enum ConfigProblem {
     /// The text has more bytes than are read.
     TextTooLong,
     /// The line is not TOML: what is wrong, and what was expected where that is one thing.
-    Syntax(String<46, u8>, Option<&'static str>),
+    Syntax(&'static str, Option<&'static str>),
     /// The line is TOML that is not read here; the remedy.
     Unsupported(&'static str),
     /// There is no such section.

@@ -11,6 +11,7 @@
 mod app;
 mod error;
 mod parse;
+mod scalar;
 mod settings;
 mod statements;
 mod text;

@@ -60,6 +60,45 @@ fn damaged() -> impl Strategy<Value = Text> {
         })
 }
 
+/// A text in quotes of all four kinds, from pieces that matter in one of them.
+fn written() -> impl Strategy<Value = Text> {
+    let piece = prop::sample::select(
+        &[
+            "\"",
+            "'",
+            "\"\"",
+            "''",
+            "\n",
+            "\r\n",
+            "\r",
+            "\t",
+            " ",
+            "a",
+            "ø",
+            "\\",
+            "\\\\",
+            "\\\"",
+            "\\n",
+            "\\e",
+            "\\x41",
+            "\\x4",
+            "\\u00e6",
+            "\\ud800",
+            "\\U0001F600",
+            "\\U00110000",
+            "\\q",
+            "\\ \t\n \r\n ",
+            "\0",
+            "\u{7f}",
+            "#",
+            "=",
+        ][..],
+    );
+    let quotes = prop::sample::select(&["\"", "'", "\"\"\"", "'''"][..]);
+    (quotes, prop::collection::vec(piece, 0..8))
+        .prop_map(|(quotes, pieces)| format!("{quotes}{}{quotes}", pieces.concat()))
+}
+
 proptest! {
     #[test]
     fn no_text_does_harm(text in any::<Text>()) {
@@ -74,6 +113,40 @@ proptest! {
             prop_assert!(text.parse::<toml::Table>().is_ok(), "{text}");
             prop_assert!(shown.is_ok(), "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_said_to_be_no_toml_is_none_for_another_reader(text in damaged()) {
+        if let Err(ConfigError { problem: ConfigProblem::Syntax(what, _), .. }) = parse(&text) {
+            prop_assert!(text.parse::<toml::Table>().is_err(), "{what}\n{text}");
+        }
+    }
+
+    #[test]
+    fn any_way_to_write_a_text_reads_as_another_reader_has_it(text in written()) {
+        let text = format!("app.text = {text}");
+        let other = text.parse::<toml::Table>().ok();
+        let other = other.as_ref().and_then(|table| table["app"]["text"].as_str());
+        match (parse(&text), other) {
+            (Ok(config), Some(other)) => prop_assert_eq!(config.app("text"), Some(Value::Text(other))),
+            (Ok(_), None) => prop_assert!(false, "read here alone"),
+            (Err(ConfigError { problem: ConfigProblem::TooLong(_), .. }), Some(other)) => {
+                prop_assert!(other.len() > 64);
+            }
+            (Err(error), other) => prop_assert_eq!(other, None, "{}", error),
+        }
+    }
+
+    #[test]
+    fn any_way_to_write_a_number_reads_as_another_reader_has_it(
+        number in "[+-]?(0[xob])?[0-9a-fA-F_]{1,8}|[+-]?[1-9](_?[0-9]){0,22}|0x[0-9a-f]{15,17}",
+    ) {
+        let text = format!("app.number = {number} # {number}");
+        let other = text.parse::<toml::Table>().ok();
+        let other = other.as_ref().and_then(|table| table["app"]["number"].as_integer());
+        let config = parse(&text).ok();
+        let number = config.as_ref().and_then(|config| config.app("number")).and_then(Value::integer);
+        prop_assert_eq!(number, other);
     }
 
     #[test]

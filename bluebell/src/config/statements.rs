@@ -1,31 +1,27 @@
 //! Reads a text statement by statement: headers, and keys with their values.
 //!
-//! Guarantees: whatever the text, memory stays within one statement's tokens, and the first thing that is
-//! wrong ends the reading. Quoted keys are decoded, so that a key has one spelling only.
+//! Guarantees: whatever the text, memory stays within one path, and the first thing that is wrong ends the
+//! reading. Quoted keys are decoded, so that a key has one spelling only. The grammar is that of TOML 1.1,
+//! but for arrays, tables within a line, floats and dates, which no key takes.
 
-use heapless::{String, Vec};
-use toml_parser::decoder::{Encoding, ScalarKind, StringBuilder};
-use toml_parser::lexer::{Token, TokenKind};
-use toml_parser::parser::{EventReceiver, parse_document};
-use toml_parser::{ErrorSink, Expected, ParseError, Raw, Source, Span};
-use zeroize::Zeroize;
+use core::ops::Range;
 
-use super::error::{ConfigError, ConfigProblem, cut};
-use super::{MAX_TEXT, Value};
+use heapless::String;
+
+use super::MAX_TEXT;
+use super::error::{ConfigError, ConfigProblem};
+use super::scalar::{Scalar, unquote};
 
 /// The longest path, `section.key`, in bytes.
 const MAX_PATH: usize = 64;
-/// The longest value that any key takes, in bytes.
-const MAX_VALUE: usize = 64;
-/// The most tokens of a statement: a dotted key with a value and a comment has eleven.
-const MAX_TOKENS: usize = 32;
+/// The most keys of a path; those that there are have two.
+const MAX_KEYS: u8 = 8;
 
 const ARRAYS: &str = "arrays are not read here: give each value a key of its own";
 const INLINE_TABLES: &str = "inline tables are not read here: write a [section]";
 const ARRAY_TABLES: &str = "arrays of tables are not read here: write [section], once";
 const KEYS: &str = "keys are made of letters, digits, `_` and `-`";
-const TOKENS: &str = "there is too much on one line: write one key = value to a line";
-const NUMBERS: &str = "floats and dates are not read here: write a whole number or a \"text\"";
+const TOO_MUCH: &str = "there is too much on one line: write one key = value to a line";
 
 /// One statement of a text.
 pub(super) struct Statement<'t, 's> {
@@ -49,193 +45,23 @@ impl Statement<'_, '_> {
 /// A value as it stands in the text.
 #[derive(Clone, Copy)]
 pub(super) struct RawValue<'t> {
-    raw: Raw<'t>,
-    span: Span,
+    text: &'t str,
+    start: usize,
 }
 
 impl RawValue<'_> {
     /// Where it stands.
-    pub(super) fn range(&self) -> core::ops::Range<usize> {
-        self.span.start()..self.span.end()
+    pub(super) fn range(&self) -> Range<usize> {
+        self.start..self.start.saturating_add(self.text.len())
     }
 }
 
-/// A decoded value, wiped when it is dropped because it may be a secret.
-pub(super) struct Decoded {
-    text: String<MAX_VALUE>,
-    kind: DecodedKind,
-    /// The text was longer than any key takes.
-    pub(super) too_long: bool,
-}
-
-enum DecodedKind {
-    Text,
-    Integer(i64),
-    Bool(bool),
-}
-
-impl Decoded {
-    /// The value; a text that was too long is cut.
-    pub(super) fn value(&self) -> Value<'_> {
-        match self.kind {
-            DecodedKind::Text => Value::Text(&self.text),
-            DecodedKind::Integer(number) => Value::Integer(number),
-            DecodedKind::Bool(value) => Value::Bool(value),
-        }
-    }
-}
-
-impl Drop for Decoded {
-    fn drop(&mut self) {
-        self.text.as_mut_str().zeroize();
-    }
-}
-
-/// Collects a decoded text.
-struct Builder<'b, const N: usize> {
-    text: &'b mut String<N>,
-    too_long: bool,
-}
-
-impl<'s, const N: usize> StringBuilder<'s> for Builder<'_, N> {
-    fn clear(&mut self) {
-        self.text.clear();
-    }
-
-    fn push_str(&mut self, append: &'s str) -> bool {
-        for character in append.chars() {
-            self.too_long |= self.text.push(character).is_err();
-        }
-        true
-    }
-
-    fn push_char(&mut self, append: char) -> bool {
-        self.too_long |= self.text.push(append).is_err();
-        true
-    }
-}
-
-/// What the parser reports of one statement.
-struct Receiver<'t, 's> {
-    source: Source<'t>,
-    section: &'s str,
-    path: String<MAX_PATH>,
-    keys: u8,
-    header: bool,
-    value: Option<RawValue<'t>>,
-    start: Option<usize>,
-    problem: Option<ConfigProblem>,
-}
-
-impl Receiver<'_, '_> {
-    fn begin(&mut self, span: Span) {
-        self.start.get_or_insert(span.start());
-    }
-
-    fn refuse(&mut self, remedy: &'static str) {
-        self.problem
-            .get_or_insert(ConfigProblem::Unsupported(remedy));
-    }
-}
-
-impl EventReceiver for Receiver<'_, '_> {
-    fn std_table_open(&mut self, span: Span, _error: &mut dyn ErrorSink) {
-        self.begin(span);
-        self.header = true;
-    }
-
-    fn array_table_open(&mut self, span: Span, _error: &mut dyn ErrorSink) {
-        self.begin(span);
-        self.header = true;
-        self.refuse(ARRAY_TABLES);
-    }
-
-    fn inline_table_open(&mut self, span: Span, _error: &mut dyn ErrorSink) -> bool {
-        self.begin(span);
-        self.refuse(INLINE_TABLES);
-        false
-    }
-
-    fn array_open(&mut self, span: Span, _error: &mut dyn ErrorSink) -> bool {
-        self.begin(span);
-        self.refuse(ARRAYS);
-        false
-    }
-
-    fn simple_key(&mut self, span: Span, encoding: Option<Encoding>, error: &mut dyn ErrorSink) {
-        self.begin(span);
-        if self.keys == 0 && !self.header && !self.section.is_empty() {
-            // A section is shorter than a path.
-            let _ = self.path.push_str(self.section);
-        }
-        self.keys = self.keys.saturating_add(1);
-        let mut key = String::<MAX_PATH>::new();
-        let mut builder = Builder {
-            text: &mut key,
-            too_long: false,
-        };
-        if let Some(raw) = self.source.get(span) {
-            Raw::new_unchecked(raw.as_str(), encoding, span).decode_key(&mut builder, error);
-        }
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-        if key.is_empty() || !key.bytes().all(plain) {
-            self.refuse(KEYS);
-            return;
-        }
-        if !self.path.is_empty() {
-            let _ = self.path.push('.');
-        }
-        for character in key.chars() {
-            // What does not fit makes a path that no key has.
-            let _ = self.path.push(character);
-        }
-    }
-
-    fn scalar(&mut self, span: Span, encoding: Option<Encoding>, _error: &mut dyn ErrorSink) {
-        self.value = self.source.get(span).map(|raw| RawValue {
-            raw: Raw::new_unchecked(raw.as_str(), encoding, span),
-            span,
-        });
-    }
-
-    fn comment(&mut self, span: Span, error: &mut dyn ErrorSink) {
-        self.begin(span);
-        if let Some(raw) = self.source.get(span) {
-            raw.decode_comment(error);
-        }
-    }
-
-    fn newline(&mut self, span: Span, error: &mut dyn ErrorSink) {
-        if let Some(raw) = self.source.get(span) {
-            raw.decode_newline(error);
-        }
-    }
-}
-
-/// Keeps the first error and where it is.
-struct FirstError(Option<(ConfigProblem, Option<usize>)>);
-
-impl ErrorSink for FirstError {
-    fn report_error(&mut self, error: ParseError) {
-        if self.0.is_none() {
-            let expected = match error.expected() {
-                Some([Expected::Literal("\n"), ..]) => Some("the end of the line"),
-                Some([Expected::Literal(one) | Expected::Description(one)]) => Some(*one),
-                _ => None,
-            };
-            self.0 = Some((
-                ConfigProblem::Syntax(cut(error.description()), expected),
-                error.unexpected().map(|span| span.start()),
-            ));
-        }
-    }
-}
-
-/// The line, from 1, that holds a byte of the text.
-fn line_at(text: &str, at: usize) -> u16 {
-    let before = text.as_bytes().get(..at).unwrap_or(text.as_bytes());
-    let lines = before.iter().filter(|byte| **byte == b'\n').count();
-    u16::try_from(lines).unwrap_or(u16::MAX).saturating_add(1)
+/// Decodes a statement's value.
+pub(super) fn decode(
+    statement: &Statement<'_, '_>,
+    value: RawValue<'_>,
+) -> Result<Scalar, ConfigError> {
+    Scalar::decode(value.text).map_err(|problem| statement.wrong(problem))
 }
 
 /// Gives every statement of `text` to `visit`.
@@ -246,120 +72,230 @@ pub(super) fn read<'t>(
     if text.len() > MAX_TEXT {
         return Err(ConfigError::new(0, "", ConfigProblem::TextTooLong));
     }
-    let source = Source::new(text);
-    let mut lexer = source.lex();
+    let mut reader = Reader { text, at: 0 };
+    if text.starts_with('\u{feff}') {
+        reader.skip('\u{feff}'.len_utf8());
+    }
     let mut section = String::<MAX_PATH>::new();
-    loop {
-        let mut tokens = Vec::<Token, MAX_TOKENS>::new();
-        let mut overflow = false;
-        let mut end = false;
-        for token in lexer.by_ref() {
-            end = token.kind() == TokenKind::Eof;
-            overflow |= tokens.push(token).is_err();
-            if end || token.kind() == TokenKind::Newline {
+    while reader.peek().is_some() {
+        let line = reader.line();
+        let mut path = String::new();
+        match reader.statement(&section, &mut path) {
+            Err(problem) => return Err(ConfigError::new(line, &path, problem)),
+            Ok(None) => {}
+            Ok(Some(Found { keys, value })) => {
+                visit(&Statement {
+                    line,
+                    path: &path,
+                    value,
+                    dotted: section.is_empty() && keys > 1,
+                })?;
+                if value.is_none() {
+                    section = path;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What a statement is, beside its path.
+struct Found<'t> {
+    keys: u8,
+    value: Option<RawValue<'t>>,
+}
+
+/// A text and how far it is read: to the end of a character, unless something is wrong.
+struct Reader<'t> {
+    text: &'t str,
+    at: usize,
+}
+
+impl<'t> Reader<'t> {
+    fn rest(&self) -> &'t [u8] {
+        self.text.as_bytes().get(self.at..).unwrap_or_default()
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.rest().first().copied()
+    }
+
+    fn skip(&mut self, bytes: usize) {
+        self.at = self.at.saturating_add(bytes);
+    }
+
+    /// Reads this byte, if it is the next one.
+    fn eat(&mut self, byte: u8) -> bool {
+        let is_next = self.peek() == Some(byte);
+        self.skip(usize::from(is_next));
+        is_next
+    }
+
+    /// Reads bytes as long as they are `wanted`.
+    fn eat_all(&mut self, wanted: fn(u8) -> bool) {
+        let length = self.rest().iter().take_while(|byte| wanted(**byte)).count();
+        self.skip(length);
+    }
+
+    fn eat_blanks(&mut self) {
+        self.eat_all(|byte| matches!(byte, b' ' | b'\t'));
+    }
+
+    /// What stands between here and where the reading began.
+    fn since(&self, start: usize) -> &'t str {
+        self.text.get(start..self.at).unwrap_or_default()
+    }
+
+    /// The line, from 1, that is being read.
+    fn line(&self) -> u16 {
+        let newlines = self.since(0).bytes().filter(|byte| *byte == b'\n').count();
+        u16::try_from(newlines)
+            .unwrap_or(u16::MAX)
+            .saturating_add(1)
+    }
+
+    /// Reads one statement, to the end of its line; `None` for an empty line.
+    fn statement(
+        &mut self,
+        section: &str,
+        path: &mut String<MAX_PATH>,
+    ) -> Result<Option<Found<'t>>, ConfigProblem> {
+        self.eat_blanks();
+        let found = match self.peek() {
+            None | Some(b'\n' | b'\r' | b'#') => None,
+            Some(b'[') => Some(self.header(path)?),
+            Some(_) => Some(self.pair(section, path)?),
+        };
+        self.end_of_line()?;
+        Ok(found)
+    }
+
+    fn header(&mut self, path: &mut String<MAX_PATH>) -> Result<Found<'t>, ConfigProblem> {
+        self.eat(b'[');
+        let is_array = self.eat(b'[');
+        let keys = self.keys(path)?;
+        if is_array {
+            return Err(ConfigProblem::Unsupported(ARRAY_TABLES));
+        }
+        if !self.eat(b']') {
+            return Err(ConfigProblem::Syntax("unclosed table", Some("]")));
+        }
+        Ok(Found { keys, value: None })
+    }
+
+    fn pair(
+        &mut self,
+        section: &str,
+        path: &mut String<MAX_PATH>,
+    ) -> Result<Found<'t>, ConfigProblem> {
+        // A section is shorter than a path.
+        let _ = path.push_str(section);
+        let keys = self.keys(path)?;
+        if !self.eat(b'=') {
+            return Err(ConfigProblem::Syntax("key with no value", Some("=")));
+        }
+        self.eat_blanks();
+        let start = self.at;
+        match self.peek() {
+            Some(b'[') => return Err(ConfigProblem::Unsupported(ARRAYS)),
+            Some(b'{') => return Err(ConfigProblem::Unsupported(INLINE_TABLES)),
+            Some(quote @ (b'"' | b'\'')) => self.string(quote)?,
+            _ => self.eat_all(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b'#')),
+        }
+        let text = self.since(start);
+        if text.is_empty() {
+            return Err(ConfigProblem::Syntax("key with no value", None));
+        }
+        let value = Some(RawValue { text, start });
+        Ok(Found { keys, value })
+    }
+
+    /// Reads keys with dots between them on to the end of `path`, and says how many there are.
+    fn keys(&mut self, path: &mut String<MAX_PATH>) -> Result<u8, ConfigProblem> {
+        for number in 1..=MAX_KEYS {
+            self.eat_blanks();
+            let start = self.at;
+            let mut key = String::<MAX_PATH>::new();
+            match self.peek() {
+                // A key is no text of several lines.
+                Some(quote @ (b'"' | b'\'')) if !self.rest().starts_with(&[quote; 3]) => {
+                    self.string(quote)?;
+                    // What does not fit, here and below, makes a path that no key has.
+                    unquote(self.since(start), &mut key)?;
+                }
+                _ => {
+                    self.eat_all(is_plain);
+                    push(&mut key, self.since(start));
+                }
+            }
+            if key.is_empty() || !key.bytes().all(is_plain) {
+                return Err(ConfigProblem::Unsupported(KEYS));
+            }
+            if !path.is_empty() {
+                push(path, ".");
+            }
+            push(path, &key);
+            self.eat_blanks();
+            if !self.eat(b'.') {
+                return Ok(number);
+            }
+        }
+        Err(ConfigProblem::Unsupported(TOO_MUCH))
+    }
+
+    /// Reads to the end of a string that begins here, whatever is in it.
+    fn string(&mut self, quote: u8) -> Result<(), ConfigProblem> {
+        let is_long = self.rest().starts_with(&[quote; 3]);
+        self.skip(if is_long { 3 } else { 1 });
+        while let Some(byte) = self.peek() {
+            if byte == b'\n' && !is_long {
                 break;
             }
-        }
-        if tokens.is_empty() {
-            return Ok(());
-        }
-        let header = statement(text, &tokens, overflow, &section, visit)?;
-        if let Some(header) = header {
-            section = header;
-        }
-        if end {
-            return Ok(());
-        }
-    }
-}
-
-/// Reads one statement; a header's section is returned.
-fn statement<'t>(
-    text: &'t str,
-    tokens: &[Token],
-    overflow: bool,
-    section: &str,
-    visit: &mut dyn FnMut(&Statement<'t, '_>) -> Result<(), ConfigError>,
-) -> Result<Option<String<MAX_PATH>>, ConfigError> {
-    let mut receiver = Receiver {
-        source: Source::new(text),
-        section,
-        path: String::new(),
-        keys: 0,
-        header: false,
-        value: None,
-        start: None,
-        problem: None,
-    };
-    let mut first = FirstError(None);
-    parse_document(tokens, &mut receiver, &mut first);
-    let Receiver {
-        path,
-        keys,
-        header,
-        value,
-        start,
-        mut problem,
-        ..
-    } = receiver;
-    if problem.is_none() && overflow {
-        problem = Some(ConfigProblem::Unsupported(TOKENS));
-    }
-    let start = start.or_else(|| tokens.first().map(|token| token.span().start()));
-    if let Some(problem) = problem {
-        let line = line_at(text, start.unwrap_or(0));
-        return Err(ConfigError::new(line, &path, problem));
-    }
-    if let Some((problem, at)) = first.0 {
-        let line = line_at(text, at.or(start).unwrap_or(0));
-        return Err(ConfigError::new(line, &path, problem));
-    }
-    if keys == 0 {
-        return Ok(None);
-    }
-    visit(&Statement {
-        line: line_at(text, start.unwrap_or(0)),
-        path: &path,
-        value,
-        dotted: section.is_empty() && keys > 1,
-    })?;
-    Ok(header.then_some(path))
-}
-
-/// Decodes a statement's value.
-pub(super) fn decode(
-    statement: &Statement<'_, '_>,
-    value: RawValue<'_>,
-) -> Result<Decoded, ConfigError> {
-    let mut first = FirstError(None);
-    let mut decoded = Decoded {
-        text: String::new(),
-        kind: DecodedKind::Text,
-        too_long: false,
-    };
-    let mut builder = Builder {
-        text: &mut decoded.text,
-        too_long: false,
-    };
-    let kind = value.raw.decode_scalar(&mut builder, &mut first);
-    decoded.too_long = builder.too_long;
-    if let Some((problem, _)) = first.0 {
-        return Err(statement.wrong(problem));
-    }
-    decoded.kind = match kind {
-        ScalarKind::String => DecodedKind::Text,
-        ScalarKind::Boolean(value) => DecodedKind::Bool(value),
-        ScalarKind::Integer(radix) => match i64::from_str_radix(&decoded.text, radix.value()) {
-            Ok(number) if !decoded.too_long => DecodedKind::Integer(number),
-            _ => {
-                return Err(statement.wrong(ConfigProblem::NotAllowed(
-                    "a whole number of at most 64 bits",
-                )));
+            self.skip(1);
+            if byte == b'\\' && quote == b'"' && self.peek() != Some(b'\n') {
+                self.skip(1);
+            } else if byte == quote && !is_long {
+                return Ok(());
+            } else if byte == quote && self.rest().starts_with(&[quote; 2]) {
+                self.skip(2);
+                // Up to two quotes stand before those that end it.
+                let _ = self.eat(quote) && self.eat(quote);
+                return Ok(());
             }
-        },
-        ScalarKind::Float | ScalarKind::DateTime => {
-            return Err(statement.wrong(ConfigProblem::Unsupported(NUMBERS)));
         }
-    };
-    Ok(decoded)
+        Err(match quote {
+            b'"' => ConfigProblem::Syntax("invalid basic string", Some("\"")),
+            _ => ConfigProblem::Syntax("invalid literal string", Some("'")),
+        })
+    }
+
+    /// Reads a comment and the end of the line.
+    fn end_of_line(&mut self) -> Result<(), ConfigProblem> {
+        self.eat_blanks();
+        if self.eat(b'#') {
+            self.eat_all(|byte| byte == b'\t' || !byte.is_ascii_control());
+            if !matches!(self.rest(), [] | [b'\n', ..] | [b'\r', b'\n', ..]) {
+                return Err(ConfigProblem::Syntax("invalid comment character", None));
+            }
+        }
+        let _ = self.rest().starts_with(b"\r\n") && self.eat(b'\r');
+        if self.eat(b'\n') || self.peek().is_none() {
+            return Ok(());
+        }
+        Err(ConfigProblem::Syntax(
+            "unexpected key or value",
+            Some("the end of the line"),
+        ))
+    }
+}
+
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-'
+}
+
+/// Appends what fits.
+fn push(path: &mut String<MAX_PATH>, text: &str) {
+    for character in text.chars() {
+        let _ = path.push(character);
+    }
 }
