@@ -127,13 +127,21 @@ impl fmt::Write for Message<'_> {
             return Err(fmt::Error);
         }
         for character in text.chars() {
-            if character.is_control() {
-                for escaped in character.escape_default() {
-                    self.push(escaped)?;
+            let escaped = match character {
+                '\t' => 't',
+                '\r' => 'r',
+                '\n' => 'n',
+                _ if character.is_control() => {
+                    write!(self, "\\u{{{:x}}}", u32::from(character))?;
+                    continue;
                 }
-            } else {
-                self.push(character)?;
-            }
+                _ => {
+                    self.push(character)?;
+                    continue;
+                }
+            };
+            self.push('\\')?;
+            self.push(escaped)?;
         }
         Ok(())
     }

@@ -35,6 +35,9 @@ impl Slots {
     }
 }
 
+/// How one network stands to others: the first of these counts most.
+type Rank = (i8, bool, u32);
+
 /// What is known of one stored network.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
@@ -173,31 +176,46 @@ impl Known {
 
     /// The strongest network that was heard; of equals a proven one, then the one joined last.
     pub(super) fn best_heard(&self, except: Slots) -> Option<(u8, Place)> {
-        self.iter()
-            .filter(|(slot, _)| !except.contains(*slot))
-            .filter_map(|(slot, entry)| Some((slot, entry, entry.heard?)))
-            .max_by_key(|(_, entry, (_, rssi))| (*rssi, entry.proven, entry.used))
-            .map(|(slot, _, (place, _))| (slot, place))
+        let slot = self.best(except, &|entry| {
+            let (_, rssi) = entry.heard?;
+            Some((rssi, entry.proven, entry.used))
+        })?;
+        let (place, _) = self.get(slot)?.heard?;
+        Some((slot, place))
+    }
+
+    /// The network of the highest rank, the first of equals; those without one do not count.
+    fn best(&self, except: Slots, rank: &dyn Fn(&Entry) -> Option<Rank>) -> Option<u8> {
+        let mut best = None;
+        for (slot, entry) in self.iter().filter(|(slot, _)| !except.contains(*slot)) {
+            let rank = rank(entry);
+            if rank.is_some() && best.is_none_or(|(highest, _)| rank > highest) {
+                best = Some((rank, slot));
+            }
+        }
+        best.map(|(_, slot)| slot)
     }
 
     /// The network joined last, with the place where it was; one that is only away where `promising`.
     pub(super) fn latest(&self, except: Slots, promising: bool) -> Option<(u8, Place)> {
-        self.iter()
-            .filter(|(slot, entry)| !except.contains(*slot) && entry.proven)
-            .filter(|(_, entry)| !promising || entry.is_promising())
-            .filter_map(|(slot, entry)| Some((entry.used, slot, entry.place?)))
-            .max_by_key(|(used, ..)| *used)
-            .map(|(_, slot, place)| (slot, place))
+        let slot = self.best(except, &|entry| {
+            let counts = entry.proven && entry.place.is_some();
+            (counts && (!promising || entry.is_promising())).then_some((0, true, entry.used))
+        })?;
+        Some((slot, self.get(slot)?.place?))
     }
 
     /// A network that was not heard and may be hidden: first those that were hidden before, then those
     /// of which nothing is known, then, where `all`, those that used to be heard.
     pub(super) fn unheard(&self, except: Slots, all: bool) -> Option<u8> {
-        self.iter()
-            .filter(|(slot, e)| !except.contains(*slot) && e.heard.is_none() && !e.visible)
-            .filter(|(_, entry)| all || entry.hidden || !entry.proven)
-            .max_by_key(|(slot, e)| (e.hidden, !e.proven, e.used, u8::MAX - slot))
-            .map(|(slot, _)| slot)
+        self.best(except, &|entry| {
+            let silent = entry.heard.is_none() && !entry.visible;
+            (silent && (all || entry.hidden || !entry.proven)).then_some((
+                entry.hidden.into(),
+                !entry.proven,
+                entry.used,
+            ))
+        })
     }
 
     /// Where a network that was not proven may be stored, without displacing another name.
@@ -215,16 +233,11 @@ impl Known {
     /// Where a network that has just been proven is stored: in the place of its older entry, in a free
     /// one, or in the place of the one not used for longest, the unproven ones first.
     fn room_for_proven(&self, ssid: &Ssid) -> u8 {
-        self.iter()
-            .filter(|(_, entry)| entry.ssid == *ssid)
-            .max_by_key(|(_, entry)| entry.proven)
-            .map(|(slot, _)| slot)
+        let older = |entry: &Entry| (entry.ssid == *ssid).then_some((0, entry.proven, 0));
+        let worst = |entry: &Entry| Some((0, !entry.proven, u32::MAX.saturating_sub(entry.used)));
+        self.best(Slots::NONE, &older)
             .or_else(|| self.free())
-            .or_else(|| {
-                self.iter()
-                    .min_by_key(|(_, entry)| (entry.proven, entry.used))
-                    .map(|(slot, _)| slot)
-            })
+            .or_else(|| self.best(Slots::NONE, &worst))
             .unwrap_or_default()
     }
 
