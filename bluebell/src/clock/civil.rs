@@ -12,8 +12,10 @@ const MICROS: i64 = 1_000_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnixTime(i64);
 
+// Arithmetic of 64 bits that saturates is long on a chip of 32: called, not copied to where it is used.
 impl UnixTime {
     /// The moment that is `seconds` after 1970; saturates at ± 292,000 years.
+    #[inline(never)]
     pub const fn from_seconds(seconds: i64) -> Self {
         Self(seconds.saturating_mul(MICROS))
     }
@@ -24,6 +26,7 @@ impl UnixTime {
     }
 
     /// Whole seconds since 1970, rounded down.
+    #[inline(never)]
     pub const fn seconds(self) -> i64 {
         self.0.div_euclid(MICROS)
     }
@@ -34,11 +37,13 @@ impl UnixTime {
     }
 
     /// Microseconds since `earlier`, negative when that is later; saturates.
+    #[inline(never)]
     pub const fn micros_since(self, earlier: Self) -> i64 {
         self.0.saturating_sub(earlier.0)
     }
 
     /// The moment `micros` later, or earlier where negative; saturates.
+    #[inline(never)]
     pub const fn plus_micros(self, micros: i64) -> Self {
         Self(self.0.saturating_add(micros))
     }

@@ -100,6 +100,8 @@ type Storage<'s, F> =
     MapStorage<StoredKey, &'s mut Medium<F>, Cache<Uncached, Uncached, Uncached, StoredKey>>;
 
 impl<F: MultiwriteNorFlash> Map<'_, F> {
+    // In one place, not in each of those that use it.
+    #[inline(never)]
     fn storage<'s>(
         medium: &'s mut Medium<F>,
         range: &Range<u32>,
