@@ -152,7 +152,7 @@ struct Turn<'a, 'm>(&'a Mqtt<'m>);
 
 impl Drop for Turn<'_, '_> {
     fn drop(&mut self) {
-        let mut shared = self.0.shared.borrow_mut();
+        let mut shared = self.0.shared();
         shared.progress.moving = false;
         shared.application.wake();
     }
@@ -164,7 +164,7 @@ impl<'m> Mqtt<'m> {
         Moment {
             now: Instant::now(),
             unix_at_zero: unix.map(|unix| unix.micros()),
-            boot: self.shared.borrow().progress.boot,
+            boot: self.shared().progress.boot,
         }
     }
 
@@ -207,7 +207,7 @@ impl<'m> Mqtt<'m> {
         delivery: Delivery,
     ) -> Result<Begun<'m>, PublishError> {
         let moment = self.moment();
-        let shared = &mut *self.shared.borrow_mut();
+        let shared = &mut *self.shared();
         if !shared.takes(topic.len().saturating_add(payload.len())) {
             return Err(PublishError::TooLong);
         }
@@ -239,7 +239,7 @@ impl<'m> Mqtt<'m> {
             WriteError::TooLong { .. } => PublishError::TooLong,
             WriteError::Flash => PublishError::Flash,
             WriteError::Full => {
-                let progress = &mut self.shared.borrow_mut().progress;
+                let progress = &mut self.shared().progress;
                 progress.full = true;
                 progress.refused = progress.refused.saturating_add(1);
                 PublishError::Full
@@ -249,7 +249,7 @@ impl<'m> Mqtt<'m> {
 
     /// How many messages the full outbox has refused, until it is told in the log that it has room again.
     pub(crate) fn refusals(&self) -> u32 {
-        self.shared.borrow().progress.refused
+        self.shared().progress.refused
     }
 
     async fn turn(&self) -> Turn<'_, 'm> {
@@ -271,12 +271,12 @@ impl<'m> Mqtt<'m> {
     ) -> Result<(), WriteError> {
         let _turn = self.turn().await;
         // Whatever becomes of this: the flash is to be looked at.
-        self.shared.borrow_mut().progress.drained = false;
+        self.shared().progress.drained = false;
         loop {
-            let unsaved = self.shared.borrow().outbox.unsaved(last);
+            let unsaved = self.shared().outbox.unsaved(last);
             let Some(sequence) = unsaved else { break };
             let mut fill = |into: &mut [u8]| {
-                let shared = self.shared.borrow();
+                let shared = self.shared();
                 let stored = shared.outbox.peek(sequence);
                 let stored = stored.filter(|stored| stored.sequence == sequence)?;
                 Some(write(into, stored.topic, stored.payload, &stored.mark))
@@ -296,7 +296,7 @@ impl<'m> Mqtt<'m> {
 
     /// Notes where a message of the memory lies on flash; false when it is not in memory any more.
     fn is_saved(&self, sequence: Sequence, place: Place) -> bool {
-        let shared = &mut *self.shared.borrow_mut();
+        let shared = &mut *self.shared();
         shared.progress.loaded = place.sequence;
         shared.outbox.saved(sequence, place)
     }
@@ -315,7 +315,7 @@ impl<'m> Mqtt<'m> {
             other => other,
         };
         if let Ok(Some(_)) = pushed {
-            self.shared.borrow_mut().progress.fresh = None;
+            self.shared().progress.fresh = None;
         }
         pushed
     }
@@ -323,7 +323,7 @@ impl<'m> Mqtt<'m> {
     /// Settles what has expired on flash; says whether there was any.
     async fn sweep(&self, store: &Store<'_>) -> bool {
         let moment = self.moment();
-        let fresh = self.shared.borrow().progress.fresh;
+        let fresh = self.shared().progress.fresh;
         if fresh.is_some_and(|(until, by)| moment.now < until && by == moment.unix_at_zero) {
             return false;
         }
@@ -339,13 +339,13 @@ impl<'m> Mqtt<'m> {
                 return any;
             }
             let Some((place, left)) = found else {
-                self.shared.borrow_mut().progress.fresh = Some((until, moment.unix_at_zero));
+                self.shared().progress.fresh = Some((until, moment.unix_at_zero));
                 return any;
             };
             match left {
                 Some(0) if store.settle(place).await.is_ok() => {
                     any = true;
-                    self.shared.borrow_mut().outbox.note_expired();
+                    self.shared().outbox.note_expired();
                 }
                 // What is left was rounded up to a second.
                 Some(left) => {

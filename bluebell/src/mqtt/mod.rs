@@ -37,7 +37,7 @@ mod types;
 #[cfg(test)]
 mod tests;
 
-use core::cell::RefCell;
+use core::cell::{RefCell, RefMut};
 use core::convert::Infallible;
 use core::fmt;
 use core::future::poll_fn;
@@ -149,7 +149,7 @@ impl<'m> Mqtt<'m> {
     /// Where the connection stands.
     #[must_use]
     pub fn state(&self) -> State {
-        self.shared.borrow().state
+        self.shared().state
     }
 
     /// Waits until the state is another than `state`, and says which. Cancellation safe.
@@ -272,13 +272,19 @@ impl<'m> Mqtt<'m> {
             .with(&self.shared)
     }
 
+    /// What all work on: borrowed in one place, which is called from dozens. Not to be held over an await.
+    #[inline(never)]
+    fn shared(&self) -> RefMut<'_, Shared<'m>> {
+        self.shared.borrow_mut()
+    }
+
     /// Waits until `ready` finds what it looks for.
     fn until<T>(
         &self,
         mut ready: impl FnMut(&mut Shared<'m>) -> Option<T>,
     ) -> impl Future<Output = T> {
         poll_fn(move |context| {
-            let shared = &mut *self.shared.borrow_mut();
+            let shared = &mut *self.shared();
             match ready(shared) {
                 Some(found) => Poll::Ready(found),
                 None => {

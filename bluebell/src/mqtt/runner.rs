@@ -140,7 +140,7 @@ impl<'c, 'm> Connection<'c, 'm> {
         random: u32,
     ) -> Failure {
         let bound = |[first, later]: [Duration; 2]| if brisk { first } else { later };
-        self.mqtt.shared.borrow_mut().set_state(State::Connecting);
+        self.mqtt.shared().set_state(State::Connecting);
         let connecting = async {
             let address = self.address(network).await?;
             let socket = network.connect(address).await;
@@ -151,11 +151,10 @@ impl<'c, 'm> Connection<'c, 'm> {
             Ok(Err(failure)) => return failure,
             Err(_) => return Failure::ConnectTimeout,
         };
-        self.mqtt.shared.borrow_mut().session.connected(
-            Instant::now(),
-            bound(ANSWERING),
-            random as u16,
-        );
+        self.mqtt
+            .shared()
+            .session
+            .connected(Instant::now(), bound(ANSWERING), random as u16);
         let writing = Cell::new(false);
         let failure = {
             let (reader, writer) = socket.split();
@@ -181,7 +180,7 @@ impl<'c, 'm> Connection<'c, 'm> {
         let farewell = async {
             if let Some(reason) = failure.farewell().filter(|_| !writing.get()) {
                 let mut packet = [0; 8];
-                let codec = self.mqtt.shared.borrow().session.codec();
+                let codec = self.mqtt.shared().session.codec();
                 let length = codec.encode(&Outgoing::Disconnect(reason), &mut packet);
                 if socket.write_all(&packet[..length]).await.is_ok() {
                     let _ = socket.flush().await;
@@ -220,7 +219,7 @@ impl<'c, 'm> Connection<'c, 'm> {
     }
 
     fn end(&self) {
-        let mut shared = self.mqtt.shared.borrow_mut();
+        let mut shared = self.mqtt.shared();
         shared.session.lost();
         shared.transmit.clear();
         shared.set_state(State::Offline);
@@ -231,7 +230,7 @@ impl<'c, 'm> Connection<'c, 'm> {
 
 impl Drop for Connection<'_, '_> {
     fn drop(&mut self) {
-        self.mqtt.shared.borrow_mut().receive = mem::take(&mut self.buffer);
+        self.mqtt.shared().receive = mem::take(&mut self.buffer);
         self.end();
     }
 }
@@ -273,7 +272,7 @@ impl<'m> Link<'_, 'm> {
                 Ok(length) => filled += length.min(buffer.len() - filled),
                 Err(error) => return Failure::Broken(error.kind()),
             }
-            self.mqtt.shared.borrow_mut().session.heard(Instant::now());
+            self.mqtt.shared().session.heard(Instant::now());
         }
     }
 
@@ -282,7 +281,7 @@ impl<'m> Link<'_, 'm> {
     fn inbox_moved(&self) -> impl Future<Output = ()> {
         let mut seen = None;
         poll_fn(move |context| {
-            let shared = &mut *self.mqtt.shared.borrow_mut();
+            let shared = &mut *self.mqtt.shared();
             let now = (shared.delivered, shared.session.answers());
             if *seen.get_or_insert(now) == now {
                 shared.session.pause();
@@ -297,7 +296,7 @@ impl<'m> Link<'_, 'm> {
     /// Takes in the whole packets among `bytes`, which stand at the start of a buffer of the capacity.
     fn digest(&self, bytes: &[u8], skip: &mut Option<Skip>) -> Result<Digested, Failure> {
         let moment = self.mqtt.moment();
-        let shared = &mut *self.mqtt.shared.borrow_mut();
+        let shared = &mut *self.mqtt.shared();
         let mut at = 0;
         let mut inbox_full = false;
         while let Some(rest) = bytes.get(at..)
@@ -377,7 +376,7 @@ impl<'m> Link<'_, 'm> {
             let lease = poll_fn(|context| match self.fill() {
                 Some(lease) => Poll::Ready(lease),
                 None => {
-                    let shared = &mut *self.mqtt.shared.borrow_mut();
+                    let shared = &mut *self.mqtt.shared();
                     shared.runner.register(context.waker());
                     Poll::Pending
                 }
@@ -388,7 +387,7 @@ impl<'m> Link<'_, 'm> {
                 return Failure::Broken(error.kind());
             }
             writing.set(false);
-            self.mqtt.shared.borrow_mut().session.sent(Instant::now());
+            self.mqtt.shared().session.sent(Instant::now());
         }
     }
 
@@ -396,7 +395,7 @@ impl<'m> Link<'_, 'm> {
     /// application adds once the buffer is back: the writer comes here first.
     fn fill(&self) -> Option<Lease<'_, 'm>> {
         let moment = self.mqtt.moment();
-        let shared = &mut *self.mqtt.shared.borrow_mut();
+        let shared = &mut *self.mqtt.shared();
         let now = moment.now;
         let answers = shared.session.answers();
         let (session, _, mut outlet) = self.parts(shared, moment);
@@ -429,7 +428,7 @@ impl<'m> Link<'_, 'm> {
         let mut armed: Option<(Instant, Timer)> = None;
         poll_fn(move |context| {
             loop {
-                let shared = &mut *self.mqtt.shared.borrow_mut();
+                let shared = &mut *self.mqtt.shared();
                 let deadline = shared.session.deadline();
                 if deadline == Instant::MAX {
                     return Poll::Pending;
@@ -480,7 +479,7 @@ struct Lease<'l, 'm> {
 
 impl Drop for Lease<'_, '_> {
     fn drop(&mut self) {
-        let mut shared = self.mqtt.shared.borrow_mut();
+        let mut shared = self.mqtt.shared();
         shared.transmit.give_back(mem::take(&mut self.buffer));
         shared.application.wake();
     }

@@ -1,6 +1,6 @@
 //! Pumps the policy: does on the radio what it says and tells it what came of it.
 
-use core::cell::RefCell;
+use core::cell::{RefCell, RefMut};
 use core::convert::Infallible;
 use core::future::{pending, poll_fn};
 use core::net::Ipv4Addr;
@@ -88,7 +88,7 @@ impl Wifi {
         loop {
             forget_asked(&device, keep).await;
             let (turn, task) = {
-                let policy = device.policy.borrow();
+                let policy = device.policy();
                 (policy.turn(), policy.task())
             };
             let outcome = {
@@ -106,7 +106,7 @@ impl Wifi {
             };
             if let Some(outcome) = outcome {
                 device.conclude(task, &outcome, settings);
-                let due = device.policy.borrow_mut().take_due();
+                let due = device.policy().take_due();
                 if let Some(due) = due {
                     if due.by_person {
                         self.show_saving();
@@ -114,15 +114,21 @@ impl Wifi {
                     prove(&device, keep, due).await;
                 }
             }
-            self.show(&device.policy.borrow());
+            self.show(&device.policy());
         }
     }
 }
 
 impl Device<'_, '_> {
+    /// Borrowed in one place, which is called from many. Not to be held over an await.
+    #[inline(never)]
+    fn policy(&self) -> RefMut<'_, Policy> {
+        self.policy.borrow_mut()
+    }
+
     /// Ready when the radio should do something else than in `turn`.
     fn changed(&self, turn: u32) -> Poll<()> {
-        if self.policy.borrow().turn() == turn {
+        if self.policy().turn() == turn {
             Poll::Pending
         } else {
             Poll::Ready(())
@@ -130,7 +136,7 @@ impl Device<'_, '_> {
     }
 
     async fn deadline(&self) {
-        let deadline = self.policy.borrow().deadline();
+        let deadline = self.policy().deadline();
         match deadline {
             Some(deadline) => Timer::at(deadline).await,
             None => pending().await,
@@ -141,7 +147,7 @@ impl Device<'_, '_> {
         let mut random = [0; 4];
         self.system.entropy(&mut random);
         let random = u32::from_le_bytes(random);
-        let policy = &mut *self.policy.borrow_mut();
+        let policy = &mut *self.policy();
         let was_online = policy.address().is_some();
         policy.handle(Instant::now(), random, event);
         if was_online && policy.address().is_none() {
@@ -162,7 +168,7 @@ impl Device<'_, '_> {
 
     fn handle(&self, event: Event<'_>) {
         self.inform(event);
-        self.wifi.show(&self.policy.borrow());
+        self.wifi.show(&self.policy());
     }
 
     fn take_asked(&self) {
@@ -179,7 +185,7 @@ impl Device<'_, '_> {
         }
         if let Some(ssid) = asked.forget {
             *self.forget.borrow_mut() = Some(ssid);
-            self.policy.borrow_mut().interrupt();
+            self.policy().interrupt();
         }
         if let Some((ssid, password)) = asked.submission {
             log!(self.log, Info, "wifi", "asked to join {ssid}");
@@ -187,12 +193,12 @@ impl Device<'_, '_> {
             let place = self.wifi.place(&ssid);
             self.inform(Event::Submitted { ssid: &ssid, place });
         }
-        self.wifi.show(&self.policy.borrow());
+        self.wifi.show(&self.policy());
     }
 
     /// A network of the table as it is to be stored with this password.
     fn proven(&self, proof: Proof, password: &Password) -> Option<StoredNetwork> {
-        let mut policy = self.policy.borrow_mut();
+        let mut policy = self.policy();
         let entry = policy.known.get_mut(proof.slot)?;
         entry.secured = !password.is_empty();
         Some(StoredNetwork {
@@ -296,7 +302,7 @@ async fn scan<R: Radio>(
     radio: &mut R,
     device: &Device<'_, '_>,
 ) -> Result<(), RadioError> {
-    let name = probe.and_then(|who| device.policy.borrow().name(who).cloned());
+    let name = probe.and_then(|who| device.policy().name(who).cloned());
     let listed = probe.is_none();
     if listed && channel.is_none_or(|channel| channel == *CHANNELS.start()) {
         device.wifi.list_begins();
@@ -337,7 +343,7 @@ async fn join<R: Radio, K: Keep>(
             }
         },
         Who::Submitted => {
-            let ssid = device.policy.borrow().name(who).cloned();
+            let ssid = device.policy().name(who).cloned();
             ssid.zip(device.submitted.borrow().clone())
         }
     };
@@ -357,7 +363,7 @@ async fn load<K: Keep>(device: &Device<'_, '_>, keep: &K) {
     for slot in Known::slots() {
         match &keep.load(slot).await {
             Ok(Some(network)) => {
-                let older = device.policy.borrow_mut().known.set(slot, network);
+                let older = device.policy().known.set(slot, network);
                 if let Some(older) = older {
                     forget(device, keep, older).await;
                 }
@@ -371,8 +377,8 @@ async fn load<K: Keep>(device: &Device<'_, '_>, keep: &K) {
 /// Stores what has proven itself, then forgets what it displaces.
 async fn prove<K: Keep>(device: &Device<'_, '_>, keep: &K, due: Due) {
     let Due { proof, by_person } = due;
-    let address = device.policy.borrow().address();
-    if let (Some(ssid), Some(address)) = (device.policy.borrow().ssid(), address) {
+    let address = device.policy().address();
+    if let (Some(ssid), Some(address)) = (device.policy().ssid(), address) {
         log!(
             device.log,
             Info,
@@ -413,7 +419,7 @@ async fn save<K: Keep>(device: &Device<'_, '_>, keep: &K, proof: Proof, by_perso
     );
     // The table follows the store.
     let stored = keep.load(proof.slot).await;
-    let known = &mut device.policy.borrow_mut().known;
+    let known = &mut device.policy().known;
     known.remove(proof.slot);
     if let Ok(Some(stored)) = stored {
         known.set(proof.slot, &stored);
@@ -435,7 +441,7 @@ async fn forget_asked<K: Keep>(device: &Device<'_, '_>, keep: &K) {
     let mut forgotten = Ok(false);
     for slot in Known::slots() {
         let is_meant = {
-            let policy = device.policy.borrow();
+            let policy = device.policy();
             let entry = policy.known.get(slot);
             entry.is_some_and(|entry| entry.ssid == ssid)
         };

@@ -100,7 +100,7 @@ impl Mqtt<'_> {
                 (Chore::Settle(sequence, place), Some(keep)) => {
                     let settled = keep.store.settle(place).await.is_ok();
                     if settled {
-                        let shared = &mut *self.shared.borrow_mut();
+                        let shared = &mut *self.shared();
                         shared.outbox.settled(sequence);
                         shared.progress.full = false;
                         shared.application.wake();
@@ -129,19 +129,19 @@ impl Mqtt<'_> {
 
     async fn load(&self, store: &Store<'_>) -> Result<(), ReadError> {
         let _turn = self.turn().await;
-        let after = self.shared.borrow().progress.loaded;
+        let after = self.shared().progress.loaded;
         let mut useless = None;
         let mut take = |waiting: Waiting<'_>| {
             let moment = self.moment();
-            useless = self.shared.borrow_mut().take_over(&waiting, &moment);
+            useless = self.shared().take_over(&waiting, &moment);
         };
         if !store.next_waiting(after, &mut take).await? {
-            self.shared.borrow_mut().progress.drained = true;
+            self.shared().progress.drained = true;
         }
         if let Some(place) = useless {
             // One that stays is met again at the next boot.
             let _ = store.settle(place).await;
-            self.shared.borrow_mut().progress.full = false;
+            self.shared().progress.full = false;
         }
         Ok(())
     }
