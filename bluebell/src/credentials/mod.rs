@@ -30,6 +30,8 @@ impl<const N: usize> Secret<N> {
 }
 
 impl<const N: usize> Drop for Secret<N> {
+    // Called, not copied to each of the dozens of places where one ends.
+    #[inline(never)]
     fn drop(&mut self) {
         self.0.as_mut_str().zeroize();
     }
