@@ -1,14 +1,16 @@
 //! Sockets of this machine for the futures of one thread, and the loop that runs them.
 //!
 //! Guarantees: each thread has its own; a socket is registered once and the kernel is asked only when it has
-//! said that there is something, so that many futures may wait on one socket at no cost; the thread sleeps
-//! when nothing can go on, until a socket, a deadline or a waker of another thread calls.
+//! said that there is something, so that many futures may wait on one socket at no cost; what was left for
+//! the end of the turn is done before the thread sleeps; it sleeps when nothing can go on, until a socket, a
+//! deadline or a waker of another thread calls.
 
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::pin::pin;
+use std::rc::Weak;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
@@ -71,6 +73,12 @@ impl Ways {
     }
 }
 
+/// Something that can wait until the futures have had their turn.
+pub trait Remainder {
+    /// Does it without blocking; `false` when it has to be tried again after the next event.
+    fn finish(&self) -> bool;
+}
+
 /// The sockets of a thread.
 struct Reactor {
     epoll: OwnedFd,
@@ -78,6 +86,7 @@ struct Reactor {
     sockets: Vec<Option<Ways>>,
     vacant: Vec<usize>,
     events: Vec<epoll::Event>,
+    remainders: Vec<Weak<dyn Remainder>>,
 }
 
 thread_local! {
@@ -113,6 +122,7 @@ impl Reactor {
             sockets: Vec::new(),
             vacant: Vec::new(),
             events: Vec::with_capacity(EVENTS),
+            remainders: Vec::new(),
         })
     }
 
@@ -170,6 +180,27 @@ impl Reactor {
         }
         Ok(())
     }
+}
+
+/// Leaves `remainder` for the end of the turn: before the thread sleeps, or after a few turns of futures
+/// that never rest. Nothing is left of what has been dropped by then.
+///
+/// # Errors
+///
+/// When the machine has no room for the thread's sockets.
+pub fn leave(remainder: Weak<dyn Remainder>) -> io::Result<()> {
+    with_reactor(|reactor| reactor.remainders.push(remainder))
+}
+
+/// Does what was left for the end of the turn.
+fn finish() -> io::Result<()> {
+    let mut remainders = with_reactor(|reactor| std::mem::take(&mut reactor.remainders))?;
+    remainders.retain(|remainder| remainder.upgrade().is_some_and(|it| !it.finish()));
+    with_reactor(|reactor| {
+        // What is left over comes first, and the room is kept.
+        remainders.append(&mut reactor.remainders);
+        reactor.remainders = remainders;
+    })
 }
 
 /// A socket that does not block, in the hands of the thread that made it.
@@ -314,10 +345,12 @@ pub(crate) fn run<F: Future>(
         turn = turn.wrapping_add(1);
         if alarm.woken.load(Ordering::SeqCst) {
             if turn.is_multiple_of(TURNS) {
+                finish()?;
                 with_reactor(|reactor| reactor.look(Some(Duration::ZERO)))??;
             }
             continue;
         }
+        finish()?;
         alarm.asleep.store(true, Ordering::SeqCst);
         // Who woke it before it was asleep has written nothing.
         let sleep = match alarm.woken.load(Ordering::SeqCst) {
@@ -332,15 +365,17 @@ pub(crate) fn run<F: Future>(
 
 #[cfg(test)]
 mod tests {
+    use std::cell::{Cell, RefCell};
     use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream};
+    use std::rc::Rc;
 
     use embassy_futures::join::join;
     use embassy_futures::select::{Either, select};
     use embassy_futures::yield_now;
-    use embassy_time::{Duration, with_timeout};
+    use embassy_time::{Duration, Timer, with_timeout};
 
-    use super::{Direction, Source};
+    use super::{Direction, Remainder, Source, leave};
     use crate::time::run_real;
 
     fn pair() -> (Source<TcpStream>, TcpStream) {
@@ -411,6 +446,35 @@ mod tests {
         };
         let ended = run_real(select(busy, told));
         assert!(matches!(ended, Either::Second(1)));
+    }
+
+    #[test]
+    fn what_is_left_is_done_after_the_turn_and_again_after_the_next_event_until_it_is() {
+        struct Left(Cell<bool>, Rc<RefCell<Vec<&'static str>>>);
+        impl Remainder for Left {
+            fn finish(&self) -> bool {
+                self.1.borrow_mut().push("tried");
+                self.0.replace(true)
+            }
+        }
+        let told = Rc::new(RefCell::new(Vec::new()));
+        let tell = |what| told.borrow_mut().push(what);
+        let left = Rc::new(Left(false.into(), told.clone()));
+        run_real(async {
+            let weak = Rc::downgrade(&left);
+            leave(weak).unwrap();
+            tell("left");
+            yield_now().await;
+            tell("yielded");
+            for _ in 0..3 {
+                Timer::after_millis(1).await;
+                tell("slept");
+            }
+        });
+        let expected = [
+            "left", "yielded", "tried", "slept", "tried", "slept", "slept",
+        ];
+        assert_eq!(told.take(), expected);
     }
 
     #[test]

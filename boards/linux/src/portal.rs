@@ -9,6 +9,7 @@ use std::net::{SocketAddr, TcpListener, UdpSocket as StdUdpSocket};
 use std::rc::{Rc, Weak};
 
 use edge_nal::{TcpAccept, TcpBind, UdpBind};
+use rustix::net::{SocketFlags, sockopt};
 use sim::reactor::{Direction, Source};
 
 use crate::socket::{TcpSocket, UdpSocket};
@@ -55,6 +56,8 @@ impl TcpBind for Portal {
         }
         let listener = TcpListener::bind(self.address)?;
         listener.set_nonblocking(true)?;
+        // The connections have it of their listener (Linux, `tcp(7)`).
+        sockopt::set_tcp_nodelay(&listener, true)?;
         let listener = Rc::new(Source::new(listener)?);
         *self.open.borrow_mut() = Rc::downgrade(&listener);
         Ok(PortalAcceptor(listener))
@@ -70,9 +73,11 @@ impl TcpAccept for PortalAcceptor {
     type Socket<'a> = TcpSocket;
 
     async fn accept(&self) -> io::Result<(SocketAddr, TcpSocket)> {
-        let accept = |listener: &TcpListener| listener.accept();
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let accept = |listener: &TcpListener| Ok(rustix::net::acceptfrom_with(listener, flags)?);
         let (stream, remote) = self.0.when(Direction::In, accept).await?;
-        Ok((remote, TcpSocket::new(stream)?))
+        let remote = remote.ok_or(io::ErrorKind::NotConnected)?;
+        Ok((remote.try_into()?, TcpSocket::of(stream.into())?))
     }
 }
 
@@ -107,8 +112,9 @@ mod tests {
             run_real(async {
                 let acceptor = TcpBind::bind(&portal, asked()).await.unwrap();
                 let peer = TcpStream::connect(address).unwrap();
-                let (remote, _socket) = acceptor.accept().await.unwrap();
+                let (remote, socket) = acceptor.accept().await.unwrap();
                 assert_eq!(remote, peer.local_addr().unwrap());
+                assert!(socket.sends_without_delay());
             });
             TcpStream::connect(address).unwrap_err();
         }

@@ -147,6 +147,7 @@ mod tests {
             let mut socket = station.connect(remote).await.unwrap();
             let (mut peer, _) = listener.accept().unwrap();
             socket.write_all(b"ping").await.unwrap();
+            socket.flush().await.unwrap();
             let mut bytes = [0; 4];
             peer.read_exact(&mut bytes).unwrap();
             peer.write_all(&bytes).unwrap();
