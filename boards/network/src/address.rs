@@ -7,11 +7,27 @@
 use core::future::pending;
 use core::net::Ipv4Addr;
 
-use embassy_net::Stack;
+use embassy_net::{DhcpConfig, Stack};
 use embassy_time::{Duration, with_timeout};
+use smoltcp::time::Duration as StackDuration;
 
 /// How long the stack may take to see that a network was left.
 const LEAVING: Duration = Duration::from_secs(1);
+
+/// How often a server is asked again that does not answer. Of the stack's own 10 s and 5 s the first is longer than the
+/// framework waits for an address (8 s): a question lost would be a network without DHCP. Some servers look for 3 s
+/// whether an address is free, and an answer to the question before is none.
+const ASKING: StackDuration = StackDuration::from_millis(3500);
+const TAKING: StackDuration = StackDuration::from_millis(1500);
+
+/// How the station asks for its address.
+#[must_use]
+pub fn dhcp() -> DhcpConfig {
+    let mut config = DhcpConfig::default();
+    config.retry_config.discover_timeout = ASKING;
+    config.retry_config.initial_request_timeout = TAKING;
+    config
+}
 
 /// The station's address, for a board's radio to tell of.
 pub struct Address {

@@ -13,10 +13,10 @@ use bluebell::board::PortalServices;
 use edge_nal::{AddrType, TcpBind, TcpConnect, UdpBind};
 use edge_nal_embassy::{Dns, DnsError, Udp, UdpBuffers, UdpError, UdpSocket};
 use embassy_net::driver::Driver;
-use embassy_net::{Config, DhcpConfig, Ipv4Cidr, Runner, StackResources, StaticConfigV4};
+use embassy_net::{Config, Ipv4Cidr, Runner, StackResources, StaticConfigV4};
 use static_cell::{ConstStaticCell, StaticCell};
 
-pub use address::Address;
+pub use address::{Address, dhcp};
 pub use guard::{Guarded, Looked};
 pub use tcp::{Acceptor, Receiving, Sending, Socket, TcpError};
 use tcp::{Buffers, Tcp};
@@ -92,7 +92,7 @@ impl<D: Driver + 'static> Network<D> {
 
         let (stack, first) = embassy_net::new(
             Guarded(station),
-            Config::dhcpv4(DhcpConfig::default()),
+            Config::dhcpv4(dhcp()),
             STATION.init_with(StackResources::new),
             seed,
         );

@@ -5,11 +5,11 @@ use std::rc::Rc;
 
 use bluebell::log::Log;
 use bluebell::portal::serve_dhcp_and_dns;
-use bluebell_network::Guarded;
+use bluebell_network::{Guarded, dhcp};
 use edge_nal_embassy::{Udp, UdpBuffers};
 use embassy_futures::select::select;
 use embassy_net::driver::{HardwareAddress, LinkState};
-use embassy_net::{Config, DhcpConfig, Ipv4Cidr, Stack, StackResources, StaticConfigV4};
+use embassy_net::{Config, Ipv4Cidr, Stack, StackResources, StaticConfigV4};
 use embassy_net_driver_channel as channel;
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_sync::signal::Signal;
@@ -61,7 +61,7 @@ pub(crate) fn station_and_strange_router(
     tasks: &Tasks,
     change: fn(&mut [u8]),
 ) -> (Stack<'static>, Stack<'static>) {
-    let (station, first) = stack(tasks, 1, Config::dhcpv4(DhcpConfig::default()));
+    let (station, first) = stack(tasks, 1, Config::dhcpv4(dhcp()));
     let (router, second) = stack(tasks, 2, fixed(ROUTER));
     let (first_state, first_receive, first_send) = first.split();
     let (second_state, second_receive, second_send) = second.split();
