@@ -27,6 +27,7 @@ pub mod clock;
 pub mod config;
 pub mod console;
 pub mod credentials;
+pub mod decimal;
 pub mod device;
 mod fingerprint;
 pub mod jobs;
@@ -40,6 +41,7 @@ pub mod qr;
 mod sink;
 pub mod sntp;
 pub mod storage;
+pub mod text;
 pub mod uploads;
 pub mod wifi;
 

@@ -124,6 +124,13 @@ impl<'a> Message<'a> {
         core::str::from_utf8(self.payload).ok()
     }
 
+    /// Its payload as a number or whatever else is read from a text, without the blanks around it; `None`
+    /// when it is none: `message.parse::<Decimal<1>>()`.
+    #[must_use]
+    pub fn parse<T: core::str::FromStr>(&self) -> Option<T> {
+        self.text()?.trim().parse().ok()
+    }
+
     /// Whether the broker had kept it from before the subscription.
     #[must_use]
     pub const fn is_retained(&self) -> bool {
