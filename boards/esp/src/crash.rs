@@ -35,13 +35,14 @@ impl Record {
         }
     }
 
-    /// Keeps what happened: the panic's message and place, then the addresses, a line each.
+    /// Keeps what happened: the panic's message and place, then the addresses, a line each. Addresses are written as
+    /// espflash's monitor knows them.
     pub fn keep(&mut self, message: fmt::Arguments<'_>, place: Option<(&str, u32)>, stack: &[u32]) {
         self.mark = 0;
         let mut writer = Writer {
             text: &mut self.text,
             length: 0,
-            most: TEXT - 16 - 9 * stack.len().min(ADDRESSES) - 64,
+            most: TEXT - 16 - 11 * stack.len().min(ADDRESSES) - 64,
         };
         // A writer that is full drops the rest, and says no error.
         let _ = fmt::write(&mut writer, message);
@@ -52,7 +53,7 @@ impl Record {
         if !stack.is_empty() {
             let _ = fmt::write(&mut writer, format_args!("\nstack"));
             for address in stack.iter().take(ADDRESSES) {
-                let _ = fmt::write(&mut writer, format_args!(" {address:08x}"));
+                let _ = fmt::write(&mut writer, format_args!(" {address:#010x}"));
             }
         }
         let length = writer.length;
@@ -134,7 +135,7 @@ mod tests {
         );
         assert_eq!(
             record.take(),
-            Some("index out of bounds: 7\nat src/main.rs:12\nstack 42001234 42005678")
+            Some("index out of bounds: 7\nat src/main.rs:12\nstack 0x42001234 0x42005678")
         );
         assert_eq!(record.take(), None);
     }
@@ -183,6 +184,6 @@ mod tests {
         let text = record.take().unwrap();
         assert_eq!(text.lines().count(), 3);
         assert!(text.contains("file.rs:4294967295\nstack"));
-        assert_eq!(text.matches("ffffffff").count(), ADDRESSES);
+        assert_eq!(text.matches("0xffffffff").count(), ADDRESSES);
     }
 }

@@ -59,7 +59,11 @@ fn panic(info: &PanicInfo<'_>) -> ! {
         // SAFETY: with interrupts off there is nobody else.
         let record = unsafe { &mut *self::place() };
         record.keep(format_args!("{}", info.message()), place, &stack[..count]);
-        esp_println::println!("\r\n{info}\r\nstack {:x?}\r\n", &stack[..count]);
+        esp_println::print!("\r\n{info}\r\nstack");
+        for address in &stack[..count] {
+            esp_println::print!(" {address:#010x}");
+        }
+        esp_println::println!("\r\n");
     }
     esp_hal::system::software_reset()
 }
