@@ -33,6 +33,7 @@ mod fingerprint;
 pub mod jobs;
 pub mod log;
 pub mod mqtt;
+mod pieces;
 pub mod portal;
 pub mod prelude;
 pub mod provision;

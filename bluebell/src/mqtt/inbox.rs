@@ -52,13 +52,16 @@ impl<'m> Inbox<'m> {
         else {
             return false;
         };
-        let mut header = [0; HEADER];
-        header[0] = label.qos.bits() | if label.retain { RETAIN } else { 0 };
-        header[1..3].copy_from_slice(&label.generation.to_le_bytes());
-        header[3..5].copy_from_slice(&label.identifier.to_le_bytes());
-        header[5..7].copy_from_slice(&topic_length.to_le_bytes());
-        header[7..].copy_from_slice(&payload_length.to_le_bytes());
-        self.ring.append(&[&header, topic.as_bytes(), payload])
+        let retain = if label.retain { RETAIN } else { 0 };
+        self.ring.append(&[
+            &[label.qos.bits() | retain],
+            &label.generation.to_le_bytes(),
+            &label.identifier.to_le_bytes(),
+            &topic_length.to_le_bytes(),
+            &payload_length.to_le_bytes(),
+            topic.as_bytes(),
+            payload,
+        ])
     }
 
     /// Moves the oldest message into `into`, which holds any that was pushed.

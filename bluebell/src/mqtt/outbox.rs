@@ -103,13 +103,16 @@ impl<'m> Outbox<'m> {
     ) -> Option<Sequence> {
         let topic_length = u16::try_from(topic.len()).ok()?;
         let payload_length = u32::try_from(payload.len()).ok()?;
-        let mut header = [0; HEADER];
-        header[0] = if place.is_some() { ON_FLASH } else { 0 };
-        header[1..3].copy_from_slice(&topic_length.to_le_bytes());
-        header[3..7].copy_from_slice(&payload_length.to_le_bytes());
-        header[7..7 + PLACE].copy_from_slice(&place.unwrap_or_default().to_bytes());
-        header[7 + PLACE..].copy_from_slice(&mark.to_bytes());
-        if !self.ring.append(&[&header, topic, payload]) {
+        let added = self.ring.append(&[
+            &[if place.is_some() { ON_FLASH } else { 0 }],
+            &topic_length.to_le_bytes(),
+            &payload_length.to_le_bytes(),
+            &place.unwrap_or_default().to_bytes(),
+            &mark.to_bytes(),
+            topic,
+            payload,
+        ]);
+        if !added {
             return None;
         }
         let sequence = self.end;

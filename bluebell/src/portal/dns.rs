@@ -10,6 +10,7 @@
 use core::net::{Ipv4Addr, SocketAddr};
 
 use super::datagram::Datagram;
+use crate::pieces::put;
 
 /// The longest message without extensions (RFC 1035, 4.2.1).
 const MESSAGE: usize = 512;
@@ -55,10 +56,9 @@ fn reply(buffer: &mut [u8; MESSAGE], length: usize, address: Ipv4Addr) -> Option
     }
     let answer = buffer.get_mut(length..length + ANSWER)?;
     // The name is the question's; type A, class IN.
-    answer[..6].copy_from_slice(&[0xc0, HEADER as u8, 0, 1, 0, 1]);
-    answer[6..10].copy_from_slice(&SECONDS_TO_LIVE.to_be_bytes());
-    answer[10..12].copy_from_slice(&[0, 4]);
-    answer[12..].copy_from_slice(&address.octets());
+    let question = [0xc0, HEADER as u8, 0, 1, 0, 1];
+    let seconds = SECONDS_TO_LIVE.to_be_bytes();
+    put(answer, &[&question, &seconds, &[0, 4], &address.octets()])?;
     buffer.get(..length + ANSWER)
 }
 

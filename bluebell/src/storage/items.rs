@@ -12,6 +12,7 @@ use embedded_storage_async::nor_flash::{MultiwriteNorFlash, NorFlash, ReadNorFla
 use super::Key;
 use super::crc::{crc16, crc32_on};
 use super::medium::{Failed, Medium, SECTOR, WORD};
+use crate::pieces::put;
 
 /// The bytes of an item's header.
 const HEADER: u32 = 8;
@@ -24,8 +25,7 @@ pub(super) fn encode_key<'b>(key: &Key, buffer: &'b mut [u8]) -> Option<&'b [u8]
     let name = key.as_bytes();
     let place = buffer.get_mut(..(1 + name.len()).next_multiple_of(WORD))?;
     place.fill(0);
-    place[0] = name.len() as u8;
-    place[1..=name.len()].copy_from_slice(name);
+    put(place, &[&[name.len() as u8], name])?;
     Some(place)
 }
 

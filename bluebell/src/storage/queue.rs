@@ -251,11 +251,8 @@ impl Queue {
             if !medium.is_blank(sector..sector + SECTOR).await? {
                 medium.erase(sector, sector + SECTOR).await?;
             }
-            let mut header = [0; 3 * WORD];
-            header[..WORD].copy_from_slice(&generation.to_le_bytes());
-            header[WORD..2 * WORD].copy_from_slice(&(generation ^ MARK).to_le_bytes());
-            header[2 * WORD..].copy_from_slice(&copied.to_le_bytes());
-            medium.write(sector, &header).await?;
+            let header = [generation, generation ^ MARK, copied].map(u32::to_le_bytes);
+            medium.write(sector, header.as_flattened()).await?;
             self.head = Some((index, generation));
             self.offset = FIRST;
             self.last = None;

@@ -19,6 +19,7 @@ use embedded_storage_async::nor_flash::{NorFlash, ReadNorFlash};
 use super::crc::crc16;
 use super::mailbox::Failure;
 use super::medium::{Failed, Medium, SECTOR, WORD};
+use crate::pieces::put;
 
 /// Distinguishes a sector's check word from everything else; the last byte is the format's version.
 const MARK: u32 = u32::from_le_bytes(*b"log\x01");
@@ -210,10 +211,9 @@ impl Ring {
         let whole = (WORD + batch.len()).next_multiple_of(WORD);
         let place = work.get_mut(..whole).ok_or(Failed)?;
         let length = (batch.len() as u16).to_le_bytes();
-        place[..2].copy_from_slice(&length);
-        place[2..WORD].copy_from_slice(&crc16(&[&length, batch]).to_le_bytes());
-        place[WORD..][..batch.len()].copy_from_slice(batch);
-        place[WORD + batch.len()..].fill(0);
+        let crc = crc16(&[&length, batch]).to_le_bytes();
+        place.fill(0);
+        put(place, &[&length, &crc, batch]).ok_or(Failed)?;
         let address = self.sector(index) + self.offset;
         // After a failed write it is not known what is there: then this sector is done with.
         let after = core::mem::replace(&mut self.offset, SECTOR) + whole as u32;
@@ -231,10 +231,8 @@ impl Ring {
         if !medium.is_blank(sector..sector + SECTOR).await? {
             medium.erase(sector, sector + SECTOR).await?;
         }
-        let mut header = [0; FIRST as usize];
-        header[..WORD].copy_from_slice(&sequence.to_le_bytes());
-        header[WORD..].copy_from_slice(&(sequence ^ MARK).to_le_bytes());
-        medium.write(sector, &header).await?;
+        let header = [sequence, sequence ^ MARK].map(u32::to_le_bytes);
+        medium.write(sector, header.as_flattened()).await?;
         self.newest = Some((index, sequence));
         self.offset = FIRST;
         Ok(())

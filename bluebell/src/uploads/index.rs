@@ -4,6 +4,7 @@ use heapless::Vec;
 
 use super::{MOST_FILES, PIECE, SETS};
 use crate::fingerprint::Fingerprint;
+use crate::pieces::put;
 
 /// The version of the record.
 const VERSION: u8 = 1;
@@ -109,14 +110,11 @@ impl Index {
             return 0;
         }
         let (head, entries) = bytes.split_at_mut(HEAD);
-        head.copy_from_slice(&[VERSION, self.unsettled.unwrap_or(NO_SET)]);
+        put(head, &[&[VERSION, self.unsettled.unwrap_or(NO_SET)]]);
         for (entry, file) in entries.chunks_exact_mut(ENTRY).zip(&self.files) {
-            let (name, rest) = entry.split_at_mut(8);
-            name.copy_from_slice(&file.name.to_bytes());
-            let (contents, rest) = rest.split_at_mut(8);
-            contents.copy_from_slice(&file.contents.to_bytes());
-            let [low, high] = file.length.to_le_bytes();
-            rest.copy_from_slice(&[low, high, file.set]);
+            let (name, contents) = (file.name.to_bytes(), file.contents.to_bytes());
+            let length = file.length.to_le_bytes();
+            put(entry, &[&name, &contents, &length, &[file.set]]);
         }
         HEAD + self.files.len() * ENTRY
     }

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::{Keep, KeepError, Password, Place, Ssid, StoredNetwork};
 use crate::credentials::{OVERHEAD, Vault};
+use crate::pieces::put;
 use crate::storage::{Key, ReadError, Store, WriteError};
 
 const VERSION: u8 = 1;
@@ -61,22 +62,17 @@ impl<'a, 'm, 'b> SealedNetworks<'a, 'm, 'b> {
     ) -> Option<&'v [u8]> {
         let mut plain = Zeroizing::new([0; MOST_PLAIN]);
         let password = network.password.reveal().as_bytes();
-        let length = FIXED + password.len();
         let flags = u8::from(network.proven) * PROVEN + u8::from(network.hidden) * HIDDEN;
         let (channel, bssid) = network
             .place
             .map_or((0, [0; 6]), |place| (place.channel, place.bssid));
-        plain[0] = flags;
-        plain[1..5].copy_from_slice(&network.used.to_le_bytes());
-        plain[5] = channel;
-        plain[6..FIXED].copy_from_slice(&bssid);
-        plain.get_mut(FIXED..length)?.copy_from_slice(password);
-
+        let used = network.used.to_le_bytes();
+        let length = put(
+            &mut plain[..],
+            &[&[flags], &used, &[channel], &bssid, password],
+        )?;
         let name = network.ssid.as_str().as_bytes();
-        let head = 2 + name.len();
-        value[0] = VERSION;
-        value[1] = u8::try_from(name.len()).ok()?;
-        value.get_mut(2..head)?.copy_from_slice(name);
+        let head = put(value, &[&[VERSION, u8::try_from(name.len()).ok()?], name])?;
         let plain = plain.get(..length)?;
         let sealed = value.get_mut(head..)?;
         let sealed = self.vault.seal(key, name, plain, sealed).ok()?.len();

@@ -3,6 +3,7 @@
 use embedded_storage_async::nor_flash::{MultiwriteNorFlash, NorFlash, ReadNorFlash};
 
 use super::{FIRST, Place};
+use crate::pieces::put;
 use crate::storage::crc::{crc16, crc32};
 use crate::storage::medium::{Failed, Medium, SECTOR, WORD};
 
@@ -27,20 +28,27 @@ pub(in crate::storage) struct Draft<'b> {
 impl Draft<'_> {
     /// Writes the record to the start of `into`, which has its size.
     pub(super) fn write(&self, sequence: u32, into: &mut [u8]) {
-        let length = self.message.len();
-        let latest = if self.latest { LATEST } else { 0 };
-        let (header, rest) = into.split_at_mut(HEADER as usize);
-        let about = (length as u16).to_le_bytes();
-        header[2 * WORD..3 * WORD].copy_from_slice(&crc32(self.message).to_le_bytes());
-        header[3 * WORD..4 * WORD].copy_from_slice(&sequence.to_le_bytes());
-        header[4 * WORD..4 * WORD + 2].copy_from_slice(&self.name.to_le_bytes());
-        header[4 * WORD + 2..].copy_from_slice(&latest.to_le_bytes());
-        let check = crc16(&[&about, &header[3 * WORD..]]);
-        header[..WORD].fill(0xFF);
-        header[WORD..WORD + 2].copy_from_slice(&about);
-        header[WORD + 2..2 * WORD].copy_from_slice(&check.to_le_bytes());
-        rest[..length].copy_from_slice(self.message);
-        rest[length..].fill(0xFF);
+        let length = (self.message.len() as u16).to_le_bytes();
+        let sequence = sequence.to_le_bytes();
+        let name = self.name.to_le_bytes();
+        let latest = if self.latest { LATEST } else { 0 }.to_le_bytes();
+        let check = crc16(&[&length, &sequence, &name, &latest]).to_le_bytes();
+        let crc = crc32(self.message).to_le_bytes();
+        into.fill(0xFF);
+        let unsettled = [0xFF; WORD];
+        put(
+            into,
+            &[
+                &unsettled,
+                &length,
+                &check,
+                &crc,
+                &sequence,
+                &name,
+                &latest,
+                self.message,
+            ],
+        );
     }
 }
 
