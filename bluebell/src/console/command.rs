@@ -112,13 +112,13 @@ impl Command {
             return Ok(None);
         };
         Ok(Some(match (*name, rest) {
-            ("join", [ssid]) => Self::Join(Ssid::new(ssid)?, Password::new("")?),
-            ("join", [ssid, password, surplus @ ..]) => {
+            ("join", [ssid, rest @ ..]) => {
+                let (password, surplus) = rest.split_first().unwrap_or((&"", &[]));
                 let command = Self::Join(Ssid::new(ssid)?, Password::new(password)?);
-                match surplus {
-                    [] => command,
-                    _ => return Err(CommandError::TooManyWords),
+                if !surplus.is_empty() {
+                    return Err(CommandError::TooManyWords);
                 }
+                command
             }
             ("join", []) => return Err(CommandError::Write(JOIN)),
             ("forget", [ssid]) => Self::Forget(Ssid::new(ssid)?),

@@ -25,43 +25,88 @@ impl Reason {
     }
 }
 
+/// What each code means, and what can be done.
+const WORDS: [(u8, &str); 29] = [
+    (0x00, "it was done"),
+    (0x10, "nobody has subscribed to the topic"),
+    (
+        0x81,
+        "it found a packet malformed: report this with the broker's version",
+    ),
+    (
+        0x82,
+        "it found a packet out of order: report this with the broker's version",
+    ),
+    (0x84, "it does not speak MQTT 5: use a broker that does"),
+    (
+        0x85,
+        "it does not take the client identifier: change mqtt.client_id",
+    ),
+    (
+        0x86,
+        "it does not know the user or password: check mqtt.user and mqtt.password",
+    ),
+    (
+        0x87,
+        "the device is not authorised: check mqtt.user and the broker's access list",
+    ),
+    (0x88, "it is not available now"),
+    (0x89, "it is busy"),
+    (0x8A, "the device is banned: lift the ban at the broker"),
+    (0x8B, "it is shutting down"),
+    (
+        0x8D,
+        "it heard nothing from the device for too long: check the signal",
+    ),
+    (
+        0x8E,
+        "another client connected with the same identifier: give each device its own \
+         mqtt.client_id",
+    ),
+    (
+        0x8F,
+        "it does not take the topic filter: change the subscription",
+    ),
+    (0x90, "it does not take the topic: publish on another"),
+    (0x93, "it was sent too many messages at once"),
+    (
+        0x95,
+        "a packet was too large for it: raise its limit or send less",
+    ),
+    (0x96, "messages come too fast for it: publish more rarely"),
+    (0x97, "a quota is used up: raise it at the broker"),
+    (0x98, "its administrator closed the connection"),
+    (
+        0x9A,
+        "it keeps no retained messages: allow them at the broker",
+    ),
+    (
+        0x9B,
+        "it does not offer the QoS: allow it at the broker or use a lower one",
+    ),
+    (
+        0x9C,
+        "it sends the device to another server: change mqtt.host",
+    ),
+    (
+        0x9D,
+        "it sends the device to another server: change mqtt.host",
+    ),
+    (
+        0x9E,
+        "it offers no shared subscriptions: subscribe without $share",
+    ),
+    (0x9F, "devices connect too often for it"),
+    (0xA0, "the longest time of a connection is over"),
+    (0xA2, "it offers no wildcards: subscribe to whole topics"),
+];
+
 impl fmt::Display for Reason {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let words = match self.0 {
-            0x00 => "it was done",
-            0x10 => "nobody has subscribed to the topic",
-            0x81 => "it found a packet malformed: report this with the broker's version",
-            0x82 => "it found a packet out of order: report this with the broker's version",
-            0x84 => "it does not speak MQTT 5: use a broker that does",
-            0x85 => "it does not take the client identifier: change mqtt.client_id",
-            0x86 => "it does not know the user or password: check mqtt.user and mqtt.password",
-            0x87 => "the device is not authorised: check mqtt.user and the broker's access list",
-            0x88 => "it is not available now",
-            0x89 => "it is busy",
-            0x8A => "the device is banned: lift the ban at the broker",
-            0x8B => "it is shutting down",
-            0x8D => "it heard nothing from the device for too long: check the signal",
-            0x8E => {
-                "another client connected with the same identifier: give each device its own \
-                 mqtt.client_id"
-            }
-            0x8F => "it does not take the topic filter: change the subscription",
-            0x90 => "it does not take the topic: publish on another",
-            0x93 => "it was sent too many messages at once",
-            0x95 => "a packet was too large for it: raise its limit or send less",
-            0x96 => "messages come too fast for it: publish more rarely",
-            0x97 => "a quota is used up: raise it at the broker",
-            0x98 => "its administrator closed the connection",
-            0x9A => "it keeps no retained messages: allow them at the broker",
-            0x9B => "it does not offer the QoS: allow it at the broker or use a lower one",
-            0x9C | 0x9D => "it sends the device to another server: change mqtt.host",
-            0x9E => "it offers no shared subscriptions: subscribe without $share",
-            0x9F => "devices connect too often for it",
-            0xA0 => "the longest time of a connection is over",
-            0xA2 => "it offers no wildcards: subscribe to whole topics",
-            _ => return write!(formatter, "reason {:#04x}: see the broker's log", self.0),
-        };
-        formatter.write_str(words)
+        match WORDS.iter().find(|(code, _)| *code == self.0) {
+            Some((_, words)) => formatter.write_str(words),
+            None => write!(formatter, "reason {:#04x}: see the broker's log", self.0),
+        }
     }
 }
 
