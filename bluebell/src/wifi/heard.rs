@@ -62,7 +62,9 @@ impl Heard {
 
     /// The scan was complete: what it has not heard is gone.
     pub(super) fn end(&mut self) {
-        self.0.retain(|entry| entry.fresh);
+        while let Some(index) = self.0.iter().position(|entry| !entry.fresh) {
+            self.0.remove(index);
+        }
     }
 
     pub(super) fn visit(&self, visit: &mut dyn FnMut(&Sighting)) {

@@ -2,7 +2,7 @@
 
 use core::cell::{RefCell, RefMut};
 use core::convert::Infallible;
-use core::future::{pending, poll_fn};
+use core::future::{pending, poll_fn, ready};
 use core::net::Ipv4Addr;
 use core::pin::pin;
 use core::task::Poll;
@@ -267,7 +267,7 @@ async fn perform<R: Radio, K: Keep>(
             match select(radio.address(), Timer::after(LOOK)).await {
                 Either::First(address) => return Outcome::Address(address),
                 Either::Second(()) => {
-                    if let Either::First(()) = select(radio.lost(), async {}).await {
+                    if let Either::First(()) = select(radio.lost(), ready(())).await {
                         return Outcome::Lost;
                     }
                 }

@@ -104,8 +104,11 @@ impl Inbound {
     pub(super) fn lost(&mut self) {
         self.acknowledged.lost();
         // Of QoS 1 those that were handled are known without a slot.
-        self.slots
-            .retain(|slot| slot.qos != QoS::AtLeastOnce || slot.stage != Stage::AnswerOwed);
+        let is_known =
+            |slot: &Slot| slot.qos == QoS::AtLeastOnce && slot.stage == Stage::AnswerOwed;
+        while let Some(index) = self.slots.iter().position(is_known) {
+            self.slots.remove(index);
+        }
         for slot in &mut self.slots {
             slot.stale = true;
             slot.stage = match slot.stage {
