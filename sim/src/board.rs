@@ -102,6 +102,7 @@ impl World {
             console: Rc::default(),
             keyboard: Rc::default(),
             shown: RefCell::default(),
+            addressed: Cell::new(None),
             random: RefCell::new(SmallRng::seed_from_u64(self.seed ^ u64::from(number))),
             restarts: Cell::new(0),
             fed: Cell::new((Instant::MIN, Duration::MIN)),
@@ -156,6 +157,7 @@ pub struct SimDevice<'w> {
     console: Rc<RefCell<Vec<u8>>>,
     keyboard: Rc<Keyboard>,
     shown: RefCell<Shown>,
+    addressed: Cell<Option<Instant>>,
     random: RefCell<SmallRng>,
     restarts: Cell<u32>,
     /// When the watchdog was fed last, and the longest that it was not.
@@ -273,6 +275,11 @@ impl SimDevice<'_> {
         )
     }
 
+    /// When the board was last shown an address, be it for less than anybody looked.
+    pub(crate) fn addressed(&self) -> Option<Instant> {
+        self.addressed.get()
+    }
+
     /// What the board was last shown.
     #[must_use]
     pub fn shown(&self) -> Shown {
@@ -380,6 +387,9 @@ impl System for SimDevice<'_> {
     }
 
     fn status(&self, status: &bluebell::board::Status<'_>) {
+        if status.address.is_some() || self.shown.borrow().address.is_some() {
+            self.addressed.set(Some(Instant::now()));
+        }
         *self.shown.borrow_mut() = Shown {
             wifi: Some(status.wifi),
             ssid: status.ssid.map(ToString::to_string),

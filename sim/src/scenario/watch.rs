@@ -199,6 +199,8 @@ impl Watch {
         } else {
             since
         };
+        // It may have had a network for less time than lies between two looks.
+        let since = stage.device.addressed().map_or(since, |at| since.max(at));
         self.away_since = Some(since);
         if now - since
             <= stage
