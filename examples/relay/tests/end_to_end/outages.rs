@@ -44,12 +44,16 @@ fn network_goes_for(outage: Duration) {
         board.await_relay(1 - level);
         publish(board.broker(), STATE, told, &["-q", "1"]);
         board.await_relay(level);
-        // A command that is cut off before it was answered comes again, and would undo the next press.
         until("both commands are answered", || {
             let seen = subscriber.seen();
             let answers = seen.iter().rev().map(|seen| seen.payload.as_str());
             answers.take(2).eq([told, opposite])
         });
+        // They are acknowledged when a later message was handled. One that is cut off before comes again, and would
+        // undo the next press: rumqttd sends it as a new one.
+        let later = format!("later {round}");
+        publish(board.broker(), STATE, &later, &["-q", "0"]);
+        until("a later one is handled", || board.log().contains(&later));
     }
 }
 
