@@ -46,7 +46,7 @@ pub(crate) fn measure(plan: &Plan) -> Result<Section, Failure> {
     let lines = scratch.file("lines", "x".repeat(32).as_bytes())?;
 
     let mut rows = Vec::new();
-    for (qos, messages) in [(0, plan.of(200_000)), (1, plan.of(20_000))] {
+    for (qos, messages) in [(0, plan.of(200_000)), (1, plan.of(60_000))] {
         let mut rates = Rates::default();
         let mut cpu = Samples::default();
         let text = format!("{}\n", "x".repeat(32)).repeat(messages);
