@@ -152,6 +152,7 @@ impl TimeOfDay {
     pub const fn new(hour: u8, minute: u8, second: u8) -> Self {
         match Self::try_new(hour, minute, second) {
             Ok(time) => time,
+            // What a source says wrongly, found by the compiler or at the first start; nothing from outside comes here.
             Err(_) => panic!("a time of day is 00:00:00 to 23:59:59"),
         }
     }
@@ -194,6 +195,7 @@ impl LocalDateTime {
     pub const fn new(year: u16, month: u8, day: u8, time: TimeOfDay) -> Self {
         match Self::try_new(year, month, day, time) {
             Ok(date) => date,
+            // As with a time of day: it stands in the source.
             Err(_) => panic!("there is no such date from 1970 to 9999"),
         }
     }

@@ -281,7 +281,7 @@ impl Queue {
         }
         let sequence = self.next;
         let place = work.get_mut(..size as usize).ok_or(Failed)?;
-        draft.write(sequence, place);
+        draft.write(sequence, place).ok_or(Failed)?;
         let address = self.append(medium, place).await?;
         self.next = sequence.saturating_add(1);
         if draft.latest {

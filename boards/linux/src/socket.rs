@@ -39,6 +39,13 @@ impl Connection {
         self.held.borrow().is_empty()
     }
 
+    /// Whether all that was written could be handed over so far.
+    fn check(&self) -> io::Result<()> {
+        self.failed
+            .get()
+            .map_or(Ok(()), |failed| Err(failed.into()))
+    }
+
     /// Hands over all that is held.
     fn send_held(&self, flags: SendFlags) -> Result<(), Errno> {
         let held = &mut *self.held.borrow_mut();
@@ -51,9 +58,7 @@ impl Connection {
 
     /// Holds `bytes` where there is room for them, or hands them over after what is held; says how many.
     fn take(self: &Rc<Self>, bytes: &[u8]) -> io::Result<usize> {
-        if let Some(failed) = self.failed.get() {
-            return Err(failed.into());
-        }
+        self.check()?;
         let held = &mut *self.held.borrow_mut();
         if held.len() + bytes.len() <= HELD {
             if held.is_empty() {
@@ -175,7 +180,7 @@ impl TcpSocket {
     /// Waits until the kernel has all that was written.
     async fn until_sent(&self, flags: SendFlags) -> io::Result<()> {
         if self.0.holds_nothing() {
-            return Ok(());
+            return self.0.check();
         }
         let send = |_: &TcpStream| Ok(self.0.send_held(flags)?);
         self.0.stream.when(Direction::Out, send).await
@@ -475,6 +480,7 @@ mod tests {
                 assert!(attempts < 10, "nobody noticed");
                 Timer::after_millis(5).await;
             }
+            socket.flush().await.unwrap_err();
         });
     }
 }

@@ -26,8 +26,9 @@ pub(in crate::storage) struct Draft<'b> {
 }
 
 impl Draft<'_> {
-    /// Writes the record to the start of `into`, which has its size.
-    pub(super) fn write(&self, sequence: u32, into: &mut [u8]) {
+    /// Writes the record to the start of `into`, filled up with blank bytes; `None` when it does not fit.
+    #[must_use]
+    pub(super) fn write(&self, sequence: u32, into: &mut [u8]) -> Option<usize> {
         let length = (self.message.len() as u16).to_le_bytes();
         let sequence = sequence.to_le_bytes();
         let name = self.name.to_le_bytes();
@@ -48,7 +49,7 @@ impl Draft<'_> {
                 &latest,
                 self.message,
             ],
-        );
+        )
     }
 }
 
