@@ -22,7 +22,8 @@ mod run;
 pub use boot::{CONFIG, NEW_CONFIG, WIFI_JSON};
 pub use handle::{Handle, ValueError};
 pub use parts::{
-    End, Expired, Part, Parts, Pressed, Scheduled, Shown, Subscription, Task, WentDown, With,
+    CameOnline, End, Expired, Part, Parts, Pressed, Scheduled, Shown, Subscription, Task, WentDown,
+    With,
 };
 
 use core::fmt;
@@ -263,6 +264,19 @@ impl<'b, B: Board, L: Parts> Device<'b, B, L> {
             countdown,
             callback,
         })
+    }
+
+    /// Calls `callback` each time that the device is online at its broker: first after power on, then after each
+    /// outage. Here it publishes the states that a broker may have forgotten, or that a power cut has made
+    /// wrong.
+    ///
+    /// What is subscribed to is so by then; retained messages may come before, while or after it runs. A
+    /// connection that is lost and made anew while it runs has it called once more.
+    pub fn on_online<F>(self, callback: F) -> Device<'b, B, With<CameOnline<F>, L>>
+    where
+        F: AsyncFn(Handle<'_>),
+    {
+        self.with(CameOnline { callback })
     }
 
     /// Runs `task` beside everything else, without a limit of time.

@@ -248,6 +248,23 @@ impl<F: AsyncFn(Handle<'_>)> Part for Expired<'_, F> {
     }
 }
 
+/// A callback for each time that the device comes online.
+#[derive(Debug)]
+pub struct CameOnline<F> {
+    pub(super) callback: F,
+}
+
+impl<F: AsyncFn(Handle<'_>)> Part for CameOnline<F> {
+    async fn run(&self, device: Handle<'_>) {
+        let mut connection = 0;
+        loop {
+            connection = device.shared.mqtt.connection_after(connection).await;
+            let done = with_timeout(device.callback_limit(), (self.callback)(device)).await;
+            in_time(done, device, "online", "");
+        }
+    }
+}
+
 /// A future that runs beside everything else, without a limit of time.
 #[derive(Debug)]
 pub struct Task<F> {

@@ -162,6 +162,15 @@ impl<'m> Mqtt<'m> {
         self.until(|shared| (shared.state == State::Online).then_some(()))
     }
 
+    /// Waits until the device is online with another connection than `last`, and says which: they are
+    /// numbered from 1, and 0 stands for none. Cancellation safe.
+    pub fn connection_after(&self, last: u32) -> impl Future<Output = u32> {
+        self.until(move |shared| {
+            let is_another = shared.state == State::Online && shared.connections != last;
+            is_another.then_some(shared.connections)
+        })
+    }
+
     /// Publishes a message.
     ///
     /// With QoS 0 it returns when the message is on its way to the socket; it waits while earlier

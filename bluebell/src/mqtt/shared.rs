@@ -28,6 +28,8 @@ pub(super) struct Shared<'m> {
     /// Counts the messages that were taken out of the inbox.
     pub(super) delivered: u32,
     pub(super) state: State,
+    /// Counts how often the device came online.
+    pub(super) connections: u32,
     /// Those who wait for a message, for room, for an acknowledgement or for a state.
     pub(super) application: MultiWakerRegistration<4>,
     pub(super) runner: WakerRegistration,
@@ -48,6 +50,7 @@ impl<'m> Shared<'m> {
             deliver: &mut memory.deliver,
             delivered: 0,
             state: State::Offline,
+            connections: 0,
             application: MultiWakerRegistration::new(),
             runner: WakerRegistration::new(),
         }
@@ -60,6 +63,9 @@ impl<'m> Shared<'m> {
     pub(super) fn set_state(&mut self, state: State) {
         if self.state != state {
             self.state = state;
+            if state == State::Online {
+                self.connections = self.connections.wrapping_add(1);
+            }
             self.application.wake();
         }
     }

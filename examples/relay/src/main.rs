@@ -29,6 +29,7 @@ board::main!(async |board, device| {
             relay.toggle();
             report(device).await;
         })
+        .on_online(&report)
         .job(Job::every(secs(1)).named("clock"), async |device| {
             match device.local_time() {
                 Some(time) => display.time(time.hour, time.minute).await,

@@ -23,7 +23,8 @@ pub(crate) fn follows_on_and_off_and_says_so() {
     let board = online(&desk);
     let topic = format!("{BASE}/relay");
     let subscriber = Subscriber::new(board.broker(), "bluebell/#");
-    let mut from = 0;
+    // Its state comes with it.
+    let mut from = subscriber.next(0, &topic, "OFF").0;
     for (payload, level) in [("ON", 1), ("OFF", 0), ("ON", 1), ("ON", 1)] {
         publish(board.broker(), STATE, payload, &["-q", "1"]);
         board.await_relay(level);
@@ -37,7 +38,7 @@ pub(crate) fn follows_on_and_off_and_says_so() {
     throughout(Duration::from_secs(1), "the relay is on", || {
         board.relay() == 1
     });
-    assert_eq!(subscriber.payloads(&topic).len(), 4);
+    assert_eq!(subscriber.payloads(&topic).len(), 5);
 
     // Whoever comes later finds the birth and the relay's state.
     let later = Subscriber::new(board.broker(), "bluebell/#");
@@ -164,7 +165,7 @@ pub(crate) fn takes_every_quality_of_service() {
     let board = online(&desk);
     let topic = format!("{BASE}/relay");
     let subscriber = Subscriber::new(board.broker(), "bluebell/#");
-    let mut from = 0;
+    let mut from = subscriber.next(0, &topic, "OFF").0;
     for quality in ["0", "1", "2"] {
         for (payload, level) in [("ON", 1), ("OFF", 0)] {
             publish(board.broker(), STATE, payload, &["-q", quality]);
@@ -173,6 +174,6 @@ pub(crate) fn takes_every_quality_of_service() {
         }
     }
     throughout(Duration::from_millis(1_500), "none came twice", || {
-        subscriber.payloads(&topic).len() == 6
+        subscriber.payloads(&topic).len() == 7
     });
 }

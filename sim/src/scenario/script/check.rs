@@ -156,6 +156,13 @@ fn check_step(step: &Step, last: &mut Span) -> Result<bool, (usize, String)> {
             "a pin's level is out of range: give 0 or 1".into(),
         ));
     }
+    let expected = step.expect.as_ref().map(Spanned::get_ref);
+    if let Some(kept) = expected.and_then(|expected| expected.retained.as_ref())
+        && kept.topic.contains(['+', '#'])
+    {
+        let what = "retained: the topic is one topic, without + and #".into();
+        return Err((somewhere, what));
+    }
     let Some(at) = &step.at else {
         return Ok(false);
     };

@@ -40,6 +40,11 @@ fn errors_name_file_line_and_what_is_allowed() {
             3,
             "0 or 1",
         ),
+        (
+            "[[step]]\nexpect = { retained = { topic = 'a/+', payload = '' } }\n",
+            3,
+            "without + and #",
+        ),
         ("[[step]]\nexpect = { onlin = true }\n", 3, "`online`"),
         ("[[step]]\nexpect = { wifi = 'on' }\n", 3, "`portal`"),
         ("[[step]]\nat = '1s'\n", 3, "do = ... or expect"),
