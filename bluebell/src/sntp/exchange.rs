@@ -1,21 +1,16 @@
-//! One question to a time server and its answer.
+//! One question to a time server and its answer (RFC 5905).
 //!
-//! The packets and their checks are sntpc's. What it leaves to its caller is here: datagrams from
-//! elsewhere, and answers to another question, are passed over rather than taken for the server's
-//! failure; and the question carries 32 random bits, because its time is the only thing that tells
-//! a true answer from a forged one.
+//! Guarantees: an answer is taken from the server that was asked, to the question that was asked, in a form that makes
+//! sense, and from a clock that is said to be right. Datagrams from elsewhere, and answers to another question, are
+//! passed over rather than taken for the server's failure.
 
+use core::cell::Cell;
 use core::fmt;
 use core::net::SocketAddr;
+use core::ops::RangeInclusive;
 
 use edge_nal::{UdpReceive, UdpSend};
-use embassy_sync::blocking_mutex::raw::NoopRawMutex;
-use embassy_sync::mutex::Mutex;
-use embassy_time::{Duration, Instant, with_deadline};
-use sntpc::{
-    Error, KissOfDeathCode, NtpContext, NtpResult, NtpTimestampGenerator, NtpUdpSocket,
-    sntp_process_response, sntp_send_request,
-};
+use embassy_time::{Duration, Instant, with_timeout};
 
 use crate::clock::UnixTime;
 
@@ -23,15 +18,29 @@ use crate::clock::UnixTime;
 const PATIENCE: Duration = Duration::from_secs(4);
 /// How many datagrams that are no answer are passed over.
 const STRAYS: usize = 32;
-/// How far the server's two times may be apart in one answer, in microseconds.
-const COHERENT: i64 = 5_000_000;
+/// How long the way there and back may seem to take, or less than nothing, in microseconds.
+const COHERENT: RangeInclusive<i32> = -5_000_000..=5_000_000;
+/// The length of a packet without extensions, RFC 5905 section 7.3.
+const PACKET: usize = 48;
+/// The version that is spoken, and the modes of those who ask and who answer.
+const VERSION: u8 = 4;
+const CLIENT: u8 = 3;
+const SERVER: u8 = 4;
+/// The leap indicator and the first stratum of a clock that is not right.
+const UNSYNCHRONISED: u8 = 3;
+const NO_STRATUM: u8 = 16;
+/// Half the delay and the dispersion that together make a server's time worthless, in units of 1/65,536 s: 16 s.
+const WORTHLESS: u32 = 16 << 16;
+/// Seconds from NTP's beginning to 1970.
+const NTP: u32 = 2_208_988_800;
 
 /// What time it was at an instant, by the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Answer {
     pub(super) time: UnixTime,
     pub(super) at: Instant,
-    pub(super) roundtrip: Duration,
+    /// How long the way there and back took, in microseconds; below zero by what the clocks differ in speed.
+    pub(super) roundtrip: i32,
 }
 
 /// Why there is no time.
@@ -44,7 +53,7 @@ pub(super) enum Refusal {
     /// Datagrams came, but none that answers the question.
     Mismatched,
     TooOften,
-    Denied(KissOfDeathCode),
+    Denied(&'static str),
     Unsynchronised,
     Malformed,
     /// Its times contradict each other.
@@ -67,7 +76,7 @@ impl fmt::Display for Refusal {
                     formatter,
                     "it refuses service ({}) and is left alone for a day: take another \
                      clock.server",
-                    code.as_str()
+                    code
                 );
             }
             Self::Absurd(time) => {
@@ -95,140 +104,122 @@ impl fmt::Display for Refusal {
     }
 }
 
-impl From<Error> for Refusal {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::KissOfDeath(KissOfDeathCode::Rate) => Self::TooOften,
-            Error::KissOfDeath(code @ (KissOfDeathCode::Deny | KissOfDeathCode::Rstr)) => {
-                Self::Denied(code)
-            }
-            // Other codes have no meaning between client and server, but stratum 0 is no stratum.
-            Error::KissOfDeath(_)
-            | Error::UnsynchronizedClock
-            | Error::IncorrectStratumHeaders
-            | Error::ExcessiveRootDistance => Self::Unsynchronised,
-            Error::BackwardReferenceTimestamp => Self::Incoherent,
-            Error::Network => Self::NotSent,
-            _ => Self::Malformed,
-        }
-    }
-}
-
 /// Asks `server` what time it is; `about` is within 68 years of it. Takes at most 4 s.
+///
+/// `nonce` is random: the server sends it back, and nothing else tells a true answer from a forged one.
 pub(super) async fn exchange<S: UdpSend + UdpReceive>(
-    socket: S,
+    mut socket: S,
     server: &SocketAddr,
     about: UnixTime,
-    random: u32,
+    nonce: [u8; 8],
 ) -> Result<Answer, Refusal> {
-    let socket = Socket(Mutex::new(socket));
-    // A clock that is wrong by up to 72 minutes: only differences are used, and nobody else knows
-    // it.
-    let context = NtpContext::new(Stamp::new(about.plus_micros(random.into())));
-    let deadline = Instant::now().saturating_add(PATIENCE);
-    let asked = with_deadline(deadline, sntp_send_request(*server, &socket, context)).await;
-    let asked = asked.map_err(|_| Refusal::NotSent)??;
-    let mut refusal = Refusal::Silent;
-    // Bounded, so that a flood which never lets the socket run dry does not hold up the device.
-    for _ in 0..STRAYS {
-        let answer = sntp_process_response(*server, &socket, context, asked);
-        let Ok(answer) = with_deadline(deadline, answer).await else {
-            return Err(refusal);
-        };
-        match answer {
-            Ok(result) => {
-                let at = Instant::now();
-                return read(&result, context.timestamp_gen.at(at), at);
-            }
-            // Anybody can send these, so they must not end the wait for the true one.
-            Err(
-                Error::IncorrectOriginTimestamp
-                | Error::IncorrectPayload
-                | Error::ResponseAddressMismatch,
-            ) => refusal = Refusal::Mismatched,
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Err(refusal)
-}
-
-/// Reads an answer that came at the instant `at`, when the asker's own clock showed `shown`.
-fn read(result: &NtpResult, shown: UnixTime, at: Instant) -> Result<Answer, Refusal> {
-    let time = shown.plus_micros(result.offset());
-    let sent = i64::try_from(result.sec()).unwrap_or(i64::MAX);
-    if time
-        .micros_since(UnixTime::from_seconds(sent))
-        .saturating_abs()
-        > COHERENT
-    {
-        return Err(Refusal::Incoherent);
-    }
-    Ok(Answer {
-        time,
-        at,
-        roundtrip: Duration::from_micros(result.roundtrip()),
-    })
-}
-
-/// The asker's own clock.
-#[derive(Clone, Copy)]
-struct Stamp {
-    /// What it showed at `start`.
-    time: UnixTime,
-    start: Instant,
-    read: UnixTime,
-}
-
-impl Stamp {
-    fn new(time: UnixTime) -> Self {
-        let start = Instant::now();
-        Self {
-            time,
-            start,
-            read: time,
-        }
-    }
-
-    fn at(&self, now: Instant) -> UnixTime {
-        let passed = now.saturating_duration_since(self.start).as_micros();
-        self.time
-            .plus_micros(i64::try_from(passed).unwrap_or(i64::MAX))
-    }
-}
-
-impl NtpTimestampGenerator for Stamp {
-    fn init(&mut self) {
-        self.read = self.at(Instant::now());
-    }
-
-    fn timestamp_sec(&self) -> u64 {
-        u64::try_from(self.read.seconds()).unwrap_or(0)
-    }
-
-    fn timestamp_subsec_micros(&self) -> u32 {
-        self.read.micros().rem_euclid(1_000_000) as u32
-    }
-}
-
-/// edge-nal's socket as sntpc's.
-struct Socket<S>(Mutex<NoopRawMutex, S>);
-
-impl<S: UdpSend + UdpReceive> NtpUdpSocket for Socket<S> {
-    async fn send_to(&self, bytes: &[u8], server: SocketAddr) -> sntpc::Result<usize> {
-        let mut socket = self.0.lock().await;
-        let sent = socket.send(server, bytes).await;
-        sent.map_err(|_| Error::Network).map(|()| bytes.len())
-    }
-
-    async fn recv_from(&self, bytes: &mut [u8]) -> sntpc::Result<(usize, SocketAddr)> {
-        let mut socket = self.0.lock().await;
-        // Longer than the bare packet: servers may append what we do not read.
+    let refusal = Cell::new(Refusal::NotSent);
+    let asking = async {
+        let mut question = [0; PACKET];
+        question[0] = VERSION << 3 | CLIENT;
+        question[40..].copy_from_slice(&nonce);
+        let asked = Instant::now();
+        let sent = socket.send(*server, &question).await;
+        sent.map_err(|_| Refusal::NotSent)?;
+        refusal.set(Refusal::Silent);
+        // Longer than the bare packet: servers may append what is not read.
         let mut datagram = [0; 128];
-        let received = socket.receive(&mut datagram).await;
-        let (length, from) = received.map_err(|_| Error::Network)?;
-        let read = datagram.get(..length).unwrap_or(&datagram);
-        let count = read.len().min(bytes.len());
-        bytes[..count].copy_from_slice(&read[..count]);
-        Ok((count, from))
+        // Bounded, so that a flood which never lets the socket run dry does not hold up the device.
+        for _ in 0..STRAYS {
+            let received = socket.receive(&mut datagram).await;
+            let (length, from) = received.map_err(|_| Refusal::NotSent)?;
+            let at = Instant::now();
+            // Anybody can send others, so they must not end the wait for the true one.
+            let packet = datagram.get(..length).unwrap_or(&datagram).first_chunk();
+            if let Some(packet) = packet
+                && from == *server
+                && packet[24..32] == nonce
+            {
+                return read(packet, about, asked, at);
+            }
+            refusal.set(Refusal::Mismatched);
+        }
+        Err(refusal.get())
+    };
+    let answer = with_timeout(PATIENCE, asking).await;
+    answer.unwrap_or(Err(refusal.get()))
+}
+
+/// Reads the answer to what was asked at the instant `asked`, which came at `at`.
+fn read(
+    packet: &[u8; PACKET],
+    about: UnixTime,
+    asked: Instant,
+    at: Instant,
+) -> Result<Answer, Refusal> {
+    let mut words = [0; PACKET / 4];
+    for (word, bytes) in words.iter_mut().zip(packet.as_chunks().0) {
+        *word = u32::from_be_bytes(*bytes);
+    }
+    let [
+        head,
+        delay,
+        dispersion,
+        name,
+        set,
+        set_part,
+        ..,
+        came,
+        came_part,
+        sent,
+        sent_part,
+    ] = words;
+    let [form, stratum, ..] = head.to_be_bytes();
+    let (leap, version, mode) = (form >> 6, form >> 3 & 7, form & 7);
+    if mode != SERVER {
+        return Err(Refusal::Malformed);
+    }
+    // Before the leap indicator, which says in these too that the clock is not right. Other codes have no meaning
+    // between client and server, but stratum 0 is no stratum.
+    if stratum == 0 {
+        return Err(match &name.to_be_bytes() {
+            b"RATE" => Refusal::TooOften,
+            b"DENY" => Refusal::Denied("DENY"),
+            b"RSTR" => Refusal::Denied("RSTR"),
+            _ => Refusal::Unsynchronised,
+        });
+    }
+    let distance = (delay / 2).saturating_add(dispersion);
+    if leap == UNSYNCHRONISED || stratum >= NO_STRATUM || distance >= WORTHLESS {
+        return Err(Refusal::Unsynchronised);
+    }
+    if !(1..=VERSION).contains(&version) || (sent, sent_part) == (0, 0) {
+        return Err(Refusal::Malformed);
+    }
+    // Zero: it is not said when the clock was set.
+    let since = timestamp(sent, sent_part).wrapping_sub(timestamp(set, set_part)) as i64;
+    let sound = since >= 0 || (set, set_part) == (0, 0);
+    let sent = moment(sent, sent_part, about);
+    // What is left of the time that passed when the server's own is taken off.
+    let passed = i64::try_from(at.saturating_duration_since(asked).as_micros()).unwrap_or(i64::MAX);
+    let came = moment(came, came_part, about);
+    let roundtrip = came.plus_micros(passed).micros_since(sent);
+    match i32::try_from(roundtrip) {
+        Ok(roundtrip) if sound && COHERENT.contains(&roundtrip) => Ok(Answer {
+            time: sent.plus_micros((roundtrip / 2).into()),
+            at,
+            roundtrip,
+        }),
+        _ => Err(Refusal::Incoherent),
     }
 }
+
+fn timestamp(seconds: u32, part: u32) -> u64 {
+    u64::from(seconds) << 32 | u64::from(part)
+}
+
+/// The moment of a timestamp: of all that it may be, which are 136 years apart, the one nearest to `about`.
+fn moment(seconds: u32, part: u32, about: UnixTime) -> UnixTime {
+    let about = about.seconds();
+    let ahead = seconds.wrapping_sub((about as u32).wrapping_add(NTP)) as i32;
+    let micros = (u64::from(part) * 1_000_000) >> 32;
+    UnixTime::from_seconds(about).plus_micros(i64::from(ahead) * 1_000_000 + micros as i64)
+}
+
+#[cfg(test)]
+mod tests;

@@ -128,7 +128,7 @@ impl<'s> Sntp<'s> {
         let (server, socket) = prepared.map_err(|_| Refusal::NotResolved)??;
         let now = Instant::now();
         let about = clock.unix(now).unwrap_or(self.earliest);
-        let answer = exchange(socket, &server, about, u32::from_le_bytes(entropy(system))).await?;
+        let answer = exchange(socket, &server, about, entropy(system)).await?;
         let age = answer.time.micros_since(self.earliest);
         if (0..=CREDIBLE).contains(&age) {
             Ok(answer)
@@ -192,7 +192,7 @@ impl<'s> Sntp<'s> {
                 format_args!(
                     "corrected by {} ms to {time} by {server}, {} ms away",
                     off / 1_000,
-                    roundtrip.as_millis()
+                    roundtrip.max(0) / 1_000
                 ),
             ),
         }
