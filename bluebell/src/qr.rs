@@ -3,14 +3,14 @@
 //! Guarantees: whatever the network and its password are called, a phone reads the same; a code that would
 //! not fit is left out and nothing else changes.
 
+mod symbol;
+
 use core::fmt::{self, Write};
 
 use heapless::String;
-use qrcodegen_no_heap::{QrCode, QrCodeEcc, Version};
 
-/// The largest code that is made: 53 modules wide, for 230 bytes.
-const LARGEST: Version = Version::new(9);
-const BUFFER: usize = LARGEST.buffer_len();
+use self::symbol::{BUFFER, LARGEST, Symbol};
+
 /// 32 bytes of name and 63 of password, each with its escape, and the words around them.
 const TEXT: usize = 2 * (32 + 64) + 24;
 /// How many empty modules there have to be around a code (ISO/IEC 18004).
@@ -28,7 +28,7 @@ pub const fn buffer() -> Buffer {
 }
 
 /// The code of one network.
-pub struct Code<'b>(QrCode<'b>);
+pub struct Code<'b>(Symbol<'b>);
 
 impl fmt::Debug for Code<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -39,28 +39,12 @@ impl fmt::Debug for Code<'_> {
 
 impl<'b> Code<'b> {
     /// The longest row of [`Code::write_row`], in bytes.
-    pub const ROW: usize = (53 + 2 * MARGIN as usize) * '█'.len_utf8() + 2;
+    pub const ROW: usize = (LARGEST as usize + 2 * MARGIN as usize) * '█'.len_utf8() + 2;
 
     /// The code that puts a phone on this network; `None` when it does not fit.
     pub fn new(ssid: &str, password: &str, buffer: &'b mut Buffer) -> Option<Self> {
         let text = text(ssid, password).ok()?;
-        let mut working = [0; BUFFER];
-        working
-            .get_mut(..text.len())?
-            .copy_from_slice(text.as_bytes());
-        // As bytes: the text has semicolons, for which there is no shorter coding.
-        QrCode::encode_binary(
-            &mut working,
-            text.len(),
-            buffer,
-            QrCodeEcc::Low,
-            Version::new(2),
-            LARGEST,
-            None,
-            true,
-        )
-        .ok()
-        .map(Self)
+        Symbol::new(text.as_bytes(), buffer).map(Self)
     }
 
     /// How many rows of text the code takes on a console.
@@ -79,14 +63,12 @@ impl<'b> Code<'b> {
         let y = 2 * row - MARGIN;
         for x in -MARGIN..self.0.size() + MARGIN {
             // What is outside of the code is ground.
-            out.write_char(
-                match (self.0.get_module(x, y), self.0.get_module(x, y + 1)) {
-                    (false, false) => '█',
-                    (false, true) => '▀',
-                    (true, false) => '▄',
-                    (true, true) => ' ',
-                },
-            )?;
+            out.write_char(match (self.0.is_dark(x, y), self.0.is_dark(x, y + 1)) {
+                (false, false) => '█',
+                (false, true) => '▀',
+                (true, false) => '▄',
+                (true, true) => ' ',
+            })?;
         }
         out.write_str("\r\n")
     }
@@ -107,7 +89,7 @@ impl<'b> Code<'b> {
             -QUIET
         )?;
         for y in 0..size {
-            for x in (0..size).filter(|x| self.0.get_module(*x, y)) {
+            for x in (0..size).filter(|x| self.0.is_dark(*x, y)) {
                 write!(out, "M{x} {y}h1v1h-1z")?;
             }
         }
