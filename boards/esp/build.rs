@@ -1,12 +1,17 @@
-//! Takes in the configuration that `make build CONFIG=file.toml` names, in the application's place.
+//! Takes in the configuration that `make build CONFIG=file.toml` names, in the application's place, and lets the
+//! linker find `quiet.x`.
 
 use std::path::Path;
 use std::{env, fs};
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=quiet.x");
     println!("cargo::rerun-if-env-changed=BLUEBELL_CONFIG");
     let folder = env::var("OUT_DIR").expect("cargo sets OUT_DIR");
+    let script = Path::new(&folder).join("quiet.x");
+    fs::copy("quiet.x", script).expect("OUT_DIR can be written");
+    println!("cargo::rustc-link-search={folder}");
     let source = match env::var("BLUEBELL_CONFIG")
         .ok()
         .filter(|path| !path.is_empty())

@@ -63,28 +63,38 @@ impl<'d> Handle<'d> {
     ) -> Result<(), PublishError> {
         let mqtt = self.shared.mqtt;
         let published = mqtt.publish(topic, payload.as_ref(), delivery).await;
-        if let Err(error @ PublishError::Full) = published
-            && mqtt.refusals() == 1
-        {
-            crate::log!(self, Warn, "mqtt", "a message on {topic} is {error}");
-        }
-        published
+        self.told(topic, published)
     }
 
     /// Publishes a state of the device below its base topic: at least once, and retained, so that
     /// whoever asks later finds it. While the broker is away the newest one waits; what finds no room is
     /// logged.
-    pub async fn publish_state(&self, name: &str, payload: impl AsRef<[u8]>) {
-        let delivery = Delivery::AT_LEAST_ONCE.retained().latest();
+    // Not `async fn`: that keeps a place for its arguments, and another for what looks at them.
+    pub fn publish_state(&self, name: &str, payload: impl AsRef<[u8]>) -> impl Future<Output = ()> {
         let topic = self.topic(name);
-        if let Err(error) = self.publish_as(&topic, payload, delivery).await {
-            crate::log!(
-                self,
-                Warn,
-                "app",
-                "the state of {name} is not published: {error}"
-            );
+        async move {
+            let mqtt = self.shared.mqtt;
+            let delivery = Delivery::AT_LEAST_ONCE.retained().latest();
+            let published = mqtt.publish_kept(&topic, payload.as_ref(), delivery).await;
+            if let Err(error) = self.told(&topic, published) {
+                crate::log!(
+                    self,
+                    Warn,
+                    "app",
+                    "the state of {name} is not published: {error}"
+                );
+            }
         }
+    }
+
+    /// Logs the first message of a series that finds no room.
+    fn told(&self, topic: &str, published: Result<(), PublishError>) -> Result<(), PublishError> {
+        if let Err(error @ PublishError::Full) = published
+            && self.shared.mqtt.refusals() == 1
+        {
+            crate::log!(self, Warn, "mqtt", "a message on {topic} is {error}");
+        }
+        published
     }
 
     /// A topic of the device's own: its base topic, a slash and `name`. Cut where it would pass 128

@@ -17,11 +17,11 @@ mod drain;
 
 use embassy_time::{Duration, Instant, with_timeout};
 
-use super::Mqtt;
 use super::mark::{Mark, Moment};
 use super::outbox::Sequence;
 use super::shared::Shared;
 use super::types::{Delivery, PublishError, State};
+use super::{Mqtt, topic};
 use crate::clock::Clock;
 use crate::storage::{Filled, Place, Store, Waiting, WriteError};
 
@@ -168,8 +168,8 @@ impl<'m> Mqtt<'m> {
         }
     }
 
-    /// Publishes with QoS 1 or 2.
-    pub(super) async fn publish_kept(
+    /// Publishes with QoS 1 or 2: by itself, so that whoever needs just that has a smaller future.
+    pub(crate) async fn publish_kept(
         &self,
         topic: &str,
         payload: &[u8],
@@ -206,6 +206,7 @@ impl<'m> Mqtt<'m> {
         payload: &[u8],
         delivery: Delivery,
     ) -> Result<Begun<'m>, PublishError> {
+        topic::check(topic).map_err(PublishError::Topic)?;
         let moment = self.moment();
         let shared = &mut *self.shared();
         if !shared.takes(topic.len().saturating_add(payload.len())) {

@@ -204,7 +204,6 @@ impl<'m> Mqtt<'m> {
         if delivery.qos == QoS::AtMostOnce {
             return self.publish_once(topic, payload, delivery).await;
         }
-        topic::check(topic).map_err(PublishError::Topic)?;
         self.publish_kept(topic, payload, delivery).await
     }
 
