@@ -7,7 +7,7 @@
 
 use core::ops::Range;
 
-use embedded_storage_async::nor_flash::{MultiwriteNorFlash, NorFlash, ReadNorFlash};
+use embedded_storage_async::nor_flash::{MultiwriteNorFlash, NorFlash};
 
 use super::Key;
 use super::crc::{crc16, crc32_on};
@@ -54,7 +54,7 @@ impl Item {
     }
 
     /// Reads up to `buffer`'s length from the start of the data; the part that is the item's.
-    pub(super) async fn read<'b, F: NorFlash>(
+    pub(super) fn read<'b, F: NorFlash>(
         self,
         medium: &mut Medium<F>,
         buffer: &'b mut [u8],
@@ -62,21 +62,18 @@ impl Item {
         let length = buffer.len().min(self.length as usize);
         // What is read is whole words; the last item of a sector ends before the sector's last word.
         let whole = length.next_multiple_of(WORD).min(buffer.len());
-        medium.read(self.data(), &mut buffer[..whole]).await?;
+        medium.read(self.data(), &mut buffer[..whole])?;
         Ok(&buffer[..length])
     }
 
     /// Whether the item is live and its data are what its checksum says: CRC-32C with another beginning, of
     /// which the first byte is neither 0 nor 255.
-    pub(super) async fn is_sound<F: NorFlash>(
-        self,
-        medium: &mut Medium<F>,
-    ) -> Result<bool, Failed> {
+    pub(super) fn is_sound<F: NorFlash>(self, medium: &mut Medium<F>) -> Result<bool, Failed> {
         let mut crc = 0xEEEE_EEEE;
         let mut chunk = [0; 64];
         let mut rest = self;
         while rest.length > 0 {
-            let part = rest.read(medium, &mut chunk).await?;
+            let part = rest.read(medium, &mut chunk)?;
             crc = crc32_on(crc, 0x82F6_3B78, part);
             rest.address += part.len() as u32;
             rest.length -= part.len() as u32;
@@ -85,11 +82,11 @@ impl Item {
         if matches!(crc as u8, 0 | 0xFF) {
             crc ^= 1;
         }
-        Ok(medium.word(self.address).await? == crc.to_le_bytes())
+        Ok(medium.word(self.address)? == crc.to_le_bytes())
     }
 
     /// Whether the item is the one of `key`, where `key` is encoded.
-    pub(super) async fn has_key<F: NorFlash>(
+    pub(super) fn has_key<F: NorFlash>(
         self,
         medium: &mut Medium<F>,
         key: &[u8],
@@ -98,11 +95,11 @@ impl Item {
         let Some(place) = buffer.get_mut(..key.len()) else {
             return Ok(false);
         };
-        Ok(self.read(medium, place).await? == key)
+        Ok(self.read(medium, place)? == key)
     }
 
     /// Whether the bytes after `skip` are exactly `value`.
-    async fn has_value<F: NorFlash>(
+    fn has_value<F: NorFlash>(
         self,
         medium: &mut Medium<F>,
         skip: u32,
@@ -111,7 +108,7 @@ impl Item {
         if self.length != skip.saturating_add(value.len() as u32) {
             return Ok(false);
         }
-        medium.holds(self.data() + skip, value).await
+        medium.holds(self.data() + skip, value)
     }
 
     /// Marks the item as erased and overwrites its bytes after `skip` with zeros.
@@ -121,7 +118,7 @@ impl Item {
         skip: u32,
     ) -> Result<(), Failed> {
         // First of all the item's checksum: what is half overwritten must not count as a value.
-        if medium.word(self.address).await? != [0; WORD] {
+        if medium.word(self.address)? != [0; WORD] {
             medium.write(self.address, &[0; WORD]).await?;
         }
         overwrite(medium, self.data() + skip..self.end()).await
@@ -137,8 +134,9 @@ async fn overwrite<F: MultiwriteNorFlash>(
     let mut chunk = [0; ZEROS.len()];
     let mut address = words.start;
     while address < words.end {
+        medium.rest().await;
         let length = ((words.end - address) as usize).min(ZEROS.len());
-        medium.read(address, &mut chunk[..length]).await?;
+        medium.read(address, &mut chunk[..length])?;
         if chunk[..length] != ZEROS[..length] {
             medium.write(address, &ZEROS[..length]).await?;
         }
@@ -162,13 +160,13 @@ impl Items {
         }
     }
 
-    pub(super) async fn next<F: NorFlash>(
+    pub(super) fn next<F: NorFlash>(
         &mut self,
         medium: &mut Medium<F>,
     ) -> Result<Option<Item>, Failed> {
         while self.next + HEADER <= self.end {
             let mut header = [0; HEADER as usize];
-            medium.read(self.next, &mut header).await?;
+            medium.read(self.next, &mut header)?;
             if header == [0xFF; HEADER as usize] {
                 break;
             }
@@ -209,14 +207,14 @@ pub(super) async fn scrub<F: MultiwriteNorFlash>(
     for sector in range.step_by(SECTOR as usize) {
         let mut items = Items::of_sector(sector);
         let mut from = items.next;
-        while let Some(item) = items.next(medium).await? {
+        while let Some(item) = items.next(medium)? {
             overwrite(medium, from..item.address).await?;
             from = item.end();
-            if !item.has_key(medium, encoded).await? {
+            if !item.has_key(medium, encoded)? {
                 continue;
             }
             let kept = match keep {
-                Some(value) => item.has_value(medium, skip, value).await?,
+                Some(value) => item.has_value(medium, skip, value)?,
                 None => false,
             };
             if !kept {
@@ -238,9 +236,9 @@ pub(super) async fn scrub_astray<F: MultiwriteNorFlash>(
     for sector in range.step_by(SECTOR as usize) {
         let mut items = Items::of_sector(sector);
         let mut from = sector;
-        while let Some(item) = items.next(medium).await? {
+        while let Some(item) = items.next(medium)? {
             overwrite_copies(medium, from..item.address, value).await?;
-            if !item.is_sound(medium).await? {
+            if !item.is_sound(medium)? {
                 overwrite_copies(medium, item.data()..item.end(), value).await?;
             }
             from = item.end();
@@ -258,7 +256,8 @@ async fn overwrite_copies<F: MultiwriteNorFlash>(
 ) -> Result<(), Failed> {
     let length = (value.len() as u32).next_multiple_of(WORD as u32);
     for address in words.clone().step_by(WORD) {
-        if address + length <= words.end && medium.holds(address, value).await? {
+        medium.rest().await;
+        if address + length <= words.end && medium.holds(address, value)? {
             overwrite(medium, address..address + length).await?;
         }
     }

@@ -230,7 +230,7 @@ impl<F: MultiwriteNorFlash> Map<'_, F> {
     /// Makes an image ready that [`condition`] found `Blank`.
     pub(super) async fn format(&mut self) -> Result<(), MapError> {
         let start = self.range.start;
-        if !self.medium.is_blank(start..start + FIRST_RECORD).await? {
+        if !self.medium.is_blank(start..start + FIRST_RECORD)? {
             self.medium.erase(start, start + SECTOR).await?;
         }
         self.store(&FORMAT, &format_record(VERSION)).await
@@ -318,10 +318,11 @@ async fn look<F: NorFlash>(
     let mut newest = None;
     let mut ours = false;
     for sector in range.clone().step_by(SECTOR as usize) {
+        medium.rest().await;
         let mut items = Items::of_sector(sector);
-        while let Some(item) = items.next(medium).await? {
+        while let Some(item) = items.next(medium)? {
             let mut data = [0; KEY_MOST];
-            let data = item.read(medium, &mut data).await?;
+            let data = item.read(medium, &mut data)?;
             let Some((key, length)) = decode_key(data) else {
                 continue;
             };
@@ -329,7 +330,7 @@ async fn look<F: NorFlash>(
                 let record = data.get(length..length + 2 * WORD);
                 newest = newest.max(record.and_then(version_of));
             } else if !ours && !key.is_own() {
-                ours = item.is_sound(medium).await?;
+                ours = item.is_sound(medium)?;
             }
         }
     }
@@ -337,12 +338,7 @@ async fn look<F: NorFlash>(
         Some(version) if version > VERSION => Err(Unreadable::Version(version)),
         Some(_) => Ok(Condition::Ready),
         None if ours => Ok(Condition::Ready),
-        None if medium
-            .is_blank(range.start + FIRST_RECORD..range.end)
-            .await? =>
-        {
-            Ok(Condition::Blank)
-        }
+        None if medium.is_blank(range.start + FIRST_RECORD..range.end)? => Ok(Condition::Blank),
         None => Err(Unreadable::Foreign),
     })
 }

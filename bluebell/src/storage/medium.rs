@@ -1,12 +1,16 @@
 //! The flash as the store sees it: words of 4 bytes, sectors of 4 KiB, one kind of failure.
 //!
-//! Guarantees: long runs of reads let the rest of the device go on in between; words are never
-//! smaller than 4 bytes whatever the chip allows, because torn headers are only told apart from whole
-//! ones in words of that size.
+//! Guarantees: long runs of reads let the rest of the device go on in between, at least once in a sector that is
+//! walked over; words are never smaller than 4 bytes whatever the chip allows, because torn headers are only told
+//! apart from whole ones in words of that size.
+//!
+//! A read waits for nothing, as [`Board::Flash`](crate::board::Board::Flash) demands: so what only reads is plain
+//! code, without a state machine around each read.
 
 use core::ops::Range;
+use core::task::Poll;
 
-use embassy_futures::yield_now;
+use embassy_futures::{poll_once, yield_now};
 use embedded_storage_async::nor_flash::{
     ErrorType, MultiwriteNorFlash, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash,
 };
@@ -28,7 +32,7 @@ const READ_COST: usize = 32;
 /// A flash chip, or a reference to one.
 pub(super) struct Medium<F> {
     flash: F,
-    since_yield: usize,
+    since_rest: usize,
     erased: bool,
 }
 
@@ -46,7 +50,7 @@ impl<F: NorFlash> Medium<F> {
     pub(super) fn new(flash: F) -> Self {
         Self {
             flash,
-            since_yield: 0,
+            since_rest: 0,
             erased: false,
         }
     }
@@ -81,20 +85,37 @@ impl<F: NorFlash> Medium<F> {
         core::mem::take(&mut self.erased)
     }
 
+    /// Reads whole words. A flash that would have this wait has failed.
+    pub(super) fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), Failed> {
+        self.since_rest += READ_COST + bytes.len();
+        match poll_once(self.flash.read(offset, bytes)) {
+            Poll::Ready(read) => read.map_err(|_| Failed),
+            Poll::Pending => Err(Failed),
+        }
+    }
+
+    /// Lets the rest of the device go on, if much has been read since it last could.
+    pub(super) async fn rest(&mut self) {
+        if self.since_rest > BYTES_AT_ONCE {
+            self.since_rest = 0;
+            yield_now().await;
+        }
+    }
+
     /// Reads one word.
-    pub(super) async fn word(&mut self, address: u32) -> Result<[u8; WORD], Failed> {
+    pub(super) fn word(&mut self, address: u32) -> Result<[u8; WORD], Failed> {
         let mut word = [0; WORD];
-        self.read(address, &mut word).await?;
+        self.read(address, &mut word)?;
         Ok(word)
     }
 
     /// Whether these bytes lie at `address`, the start of a word.
-    pub(super) async fn holds(&mut self, address: u32, bytes: &[u8]) -> Result<bool, Failed> {
+    pub(super) fn holds(&mut self, address: u32, bytes: &[u8]) -> Result<bool, Failed> {
         let mut chunk = [0; 64];
         for (index, part) in bytes.chunks(chunk.len()).enumerate() {
             let whole = part.len().next_multiple_of(WORD);
             let at = address + (index * chunk.len()) as u32;
-            self.read(at, &mut chunk[..whole]).await?;
+            self.read(at, &mut chunk[..whole])?;
             if chunk[..part.len()] != *part {
                 return Ok(false);
             }
@@ -103,12 +124,12 @@ impl<F: NorFlash> Medium<F> {
     }
 
     /// Whether nothing is written in `range`.
-    pub(super) async fn is_blank(&mut self, range: Range<u32>) -> Result<bool, Failed> {
+    pub(super) fn is_blank(&mut self, range: Range<u32>) -> Result<bool, Failed> {
         let mut chunk = [0; 64];
         let mut address = range.start;
         while address < range.end {
             let length = chunk.len().min((range.end - address) as usize);
-            self.read(address, &mut chunk[..length]).await?;
+            self.read(address, &mut chunk[..length])?;
             if chunk[..length].iter().any(|&byte| byte != 0xFF) {
                 return Ok(false);
             }
@@ -126,12 +147,8 @@ impl<F: NorFlash> ReadNorFlash for Medium<F> {
     const READ_SIZE: usize = WORD;
 
     async fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), Failed> {
-        self.since_yield += READ_COST + bytes.len();
-        if self.since_yield > BYTES_AT_ONCE {
-            self.since_yield = 0;
-            yield_now().await;
-        }
-        self.flash.read(offset, bytes).await.map_err(|_| Failed)
+        self.rest().await;
+        Medium::read(self, offset, bytes)
     }
 
     fn capacity(&self) -> usize {

@@ -18,7 +18,7 @@ mod records;
 
 use core::ops::Range;
 
-use embedded_storage_async::nor_flash::{MultiwriteNorFlash, NorFlash, ReadNorFlash};
+use embedded_storage_async::nor_flash::{MultiwriteNorFlash, NorFlash};
 
 pub(super) use self::records::Draft;
 use self::records::{HEADER, Record, Records, is_cleared};
@@ -108,7 +108,7 @@ impl Queue {
             damaged: 0,
         };
         for index in 0..queue.sectors {
-            match queue.start_of(medium, index).await? {
+            match queue.start_of(medium, index)? {
                 Some(Start {
                     copied: Some((_, false)),
                     ..
@@ -119,7 +119,7 @@ impl Queue {
                 }) => {
                     // Said once more, should the power have gone while it was said.
                     let done = queue.sector(index) + 3 * WORD as u32;
-                    if medium.word(done).await? != [0; WORD] {
+                    if medium.word(done)? != [0; WORD] {
                         medium.write(done, &[0; WORD]).await?;
                     }
                     queue.retire_generation(medium, old).await?;
@@ -128,7 +128,8 @@ impl Queue {
             }
         }
         for index in 0..queue.sectors {
-            let Some(start) = queue.start_of(medium, index).await? else {
+            medium.rest().await;
+            let Some(start) = queue.start_of(medium, index)? else {
                 continue;
             };
             let newest = queue
@@ -136,11 +137,11 @@ impl Queue {
                 .is_none_or(|(_, newest)| start.generation > newest);
             let sector = queue.sector(index);
             let mut records = Records::of_sector(sector);
-            while let Some(record) = records.next(medium).await? {
+            while let Some(record) = records.next(medium)? {
                 if !record.waiting {
                     continue;
                 }
-                if record.read(medium, work).await?.is_none() {
+                if record.read(medium, work)?.is_none() {
                     record.settle(medium).await?;
                     queue.damaged += 1;
                 } else {
@@ -150,7 +151,7 @@ impl Queue {
             if newest {
                 let end = sector + SECTOR;
                 queue.head = Some((index, start.generation));
-                queue.offset = match medium.is_blank(records.next.min(end)..end).await? {
+                queue.offset = match medium.is_blank(records.next.min(end)..end)? {
                     true => records.next.min(end) - sector,
                     false => SECTOR,
                 };
@@ -165,7 +166,8 @@ impl Queue {
         range: &Range<u32>,
     ) -> Result<(), Failed> {
         for sector in range.clone().step_by(SECTOR as usize) {
-            if !medium.is_blank(sector..sector + SECTOR).await? {
+            medium.rest().await;
+            if !medium.is_blank(sector..sector + SECTOR)? {
                 medium.erase(sector, sector + SECTOR).await?;
             }
         }
@@ -187,13 +189,13 @@ impl Queue {
     }
 
     /// The beginning of a sector that is in use.
-    async fn start_of<F: NorFlash>(
+    fn start_of<F: NorFlash>(
         &self,
         medium: &mut Medium<F>,
         index: u32,
     ) -> Result<Option<Start>, Failed> {
         let mut bytes = [0; FIRST as usize];
-        medium.read(self.sector(index), &mut bytes).await?;
+        medium.read(self.sector(index), &mut bytes)?;
         let mut words = [0; 4];
         for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
             *word = u32::from_le_bytes(*bytes);
@@ -223,7 +225,7 @@ impl Queue {
         generation: u32,
     ) -> Result<(), Failed> {
         for index in 0..self.sectors {
-            if let Some(start) = self.start_of(medium, index).await?
+            if let Some(start) = self.start_of(medium, index)?
                 && start.generation == generation
             {
                 self.retire(medium, index).await?;
@@ -244,11 +246,11 @@ impl Queue {
         };
         for step in 1..=self.sectors {
             let index = (last + step) % self.sectors;
-            if self.start_of(medium, index).await?.is_some() {
+            if self.start_of(medium, index)?.is_some() {
                 continue;
             }
             let sector = self.sector(index);
-            if !medium.is_blank(sector..sector + SECTOR).await? {
+            if !medium.is_blank(sector..sector + SECTOR)? {
                 medium.erase(sector, sector + SECTOR).await?;
             }
             let header = [generation, generation ^ MARK, copied].map(u32::to_le_bytes);
@@ -319,13 +321,14 @@ impl Queue {
         // The sector in which the fewest bytes wait.
         let mut emptiest: Option<(u32, u32, u32)> = None;
         for index in 0..self.sectors {
-            let Some(start) = self.start_of(medium, index).await? else {
+            medium.rest().await;
+            let Some(start) = self.start_of(medium, index)? else {
                 free += 1;
                 continue;
             };
             let mut bytes = 0;
             let mut records = Records::of_sector(self.sector(index));
-            while let Some(record) = records.waiting(medium).await? {
+            while let Some(record) = records.waiting(medium)? {
                 bytes += Record::size(record.length);
             }
             if emptiest.is_none_or(|(_, _, least)| bytes < least) {
@@ -356,10 +359,10 @@ impl Queue {
     ) -> Result<(), Failed> {
         self.begin(medium, generation).await?;
         let mut records = Records::of_sector(self.sector(index));
-        while let Some(record) = records.waiting(medium).await? {
+        while let Some(record) = records.waiting(medium)? {
             let size = Record::size(record.length) as usize;
             let place = work.get_mut(..size).ok_or(Failed)?;
-            medium.read(record.address, place).await?;
+            medium.read(record.address, place)?;
             self.append(medium, place).await?;
         }
         let (new, _) = self.head.ok_or(Failed)?;
@@ -376,15 +379,16 @@ impl Queue {
         sequence: u32,
     ) -> Result<(), Failed> {
         for index in 0..self.sectors {
-            if self.start_of(medium, index).await?.is_none() {
+            medium.rest().await;
+            if self.start_of(medium, index)?.is_none() {
                 continue;
             }
             let mut records = Records::of_sector(self.sector(index));
-            while let Some(record) = records.waiting(medium).await? {
+            while let Some(record) = records.waiting(medium)? {
                 if record.latest
                     && record.sequence < sequence
                     && record.name as usize == name.len()
-                    && medium.holds(record.address + HEADER, name).await?
+                    && medium.holds(record.address + HEADER, name)?
                 {
                     self.leave(medium, record).await?;
                 }
@@ -408,7 +412,7 @@ impl Queue {
             };
             self.last = Some(record.place());
             let fits = record.length as usize <= most;
-            if fits && record.read(medium, into).await?.is_some() {
+            if fits && record.read(medium, into)?.is_some() {
                 let (name, length) = (record.name as usize, record.length as usize);
                 return Ok(Some((record.place(), name, length)));
             }
@@ -428,8 +432,8 @@ impl Queue {
                 next: last.address,
                 end: last.address / SECTOR * SECTOR + SECTOR,
             };
-            records.next(medium).await?;
-            if let Some(record) = records.next(medium).await?
+            records.next(medium)?;
+            if let Some(record) = records.next(medium)?
                 && record.waiting
                 && record.sequence == after.saturating_add(1)
             {
@@ -438,11 +442,12 @@ impl Queue {
         }
         let mut first: Option<Record> = None;
         for index in 0..self.sectors {
-            if self.start_of(medium, index).await?.is_none() {
+            medium.rest().await;
+            if self.start_of(medium, index)?.is_none() {
                 continue;
             }
             let mut records = Records::of_sector(self.sector(index));
-            while let Some(record) = records.waiting(medium).await? {
+            while let Some(record) = records.waiting(medium)? {
                 if record.sequence > after {
                     if first.is_none_or(|first| record.sequence < first.sequence) {
                         first = Some(record);
@@ -462,11 +467,11 @@ impl Queue {
         place: Place,
     ) -> Result<(), Failed> {
         let mut header = [0; HEADER as usize];
-        medium.read(place.address, &mut header).await?;
+        medium.read(place.address, &mut header)?;
         let known = Record::parse(place.address, &header)
             .filter(|record| record.sequence == place.sequence);
         let index = place.address.saturating_sub(self.start) / SECTOR;
-        let there = self.start_of(medium, index).await?.is_some();
+        let there = self.start_of(medium, index)?.is_some();
         let found = match known.filter(|_| there) {
             Some(record) => Some(record),
             // It has moved meanwhile.

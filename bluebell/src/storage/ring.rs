@@ -14,7 +14,7 @@
 
 use core::ops::Range;
 
-use embedded_storage_async::nor_flash::{NorFlash, ReadNorFlash};
+use embedded_storage_async::nor_flash::NorFlash;
 
 use super::crc::crc16;
 use super::mailbox::Failure;
@@ -72,15 +72,11 @@ impl Batch {
         offset + HEADER + length.next_multiple_of(WORD as u32)
     }
 
-    async fn read<F: NorFlash>(
-        medium: &mut Medium<F>,
-        sector: u32,
-        offset: u32,
-    ) -> Result<Self, Failed> {
+    fn read<F: NorFlash>(medium: &mut Medium<F>, sector: u32, offset: u32) -> Result<Self, Failed> {
         if offset + HEADER >= SECTOR {
             return Ok(Self::Lost);
         }
-        let word = medium.word(sector + offset).await?;
+        let word = medium.word(sector + offset)?;
         let [low, high, crc_low, crc_high] = word;
         let length = u32::from(u16::from_le_bytes([low, high]));
         Ok(if word == [0xFF; WORD] {
@@ -124,20 +120,20 @@ impl Ring {
             offset: SECTOR,
         };
         for index in ring.sectors..given {
-            if ring.sequence(medium, index).await?.is_some() {
+            if ring.sequence(medium, index)?.is_some() {
                 let sector = ring.sector(index);
                 medium.erase(sector, sector + SECTOR).await?;
             }
         }
         for index in 0..ring.sectors {
-            if let Some(sequence) = ring.sequence(medium, index).await?
+            if let Some(sequence) = ring.sequence(medium, index)?
                 && ring.newest.is_none_or(|(_, newest)| sequence > newest)
             {
                 ring.newest = Some((index, sequence));
             }
         }
         if let Some((index, _)) = ring.newest {
-            ring.offset = ring.free(medium, index).await?;
+            ring.offset = ring.free(medium, index)?;
         }
         Ok(ring)
     }
@@ -147,26 +143,26 @@ impl Ring {
     }
 
     /// The sequence number of a sector that is in use.
-    async fn sequence<F: NorFlash>(
+    fn sequence<F: NorFlash>(
         &self,
         medium: &mut Medium<F>,
         index: u32,
     ) -> Result<Option<u32>, Failed> {
         let sector = self.sector(index);
-        let sequence = u32::from_le_bytes(medium.word(sector).await?);
-        let check = u32::from_le_bytes(medium.word(sector + WORD as u32).await?);
+        let sequence = u32::from_le_bytes(medium.word(sector)?);
+        let check = u32::from_le_bytes(medium.word(sector + WORD as u32)?);
         // No flash lives long enough to reach the bound, and up to it there is always a next number.
         Ok((check == sequence ^ MARK && sequence < u32::MAX / 2).then_some(sequence))
     }
 
     /// Where in a sector the next batch goes; its end, when there is no place that is surely clean.
-    async fn free<F: NorFlash>(&self, medium: &mut Medium<F>, index: u32) -> Result<u32, Failed> {
+    fn free<F: NorFlash>(&self, medium: &mut Medium<F>, index: u32) -> Result<u32, Failed> {
         let sector = self.sector(index);
         let mut offset = FIRST;
         loop {
-            match Batch::read(medium, sector, offset).await? {
+            match Batch::read(medium, sector, offset)? {
                 Batch::Header { length, .. } => offset = Batch::after(offset, length),
-                Batch::Free if medium.is_blank(sector + offset..sector + SECTOR).await? => {
+                Batch::Free if medium.is_blank(sector + offset..sector + SECTOR)? => {
                     return Ok(offset);
                 }
                 Batch::Free | Batch::Lost => return Ok(SECTOR),
@@ -228,7 +224,7 @@ impl Ring {
             None => (0, 1),
         };
         let sector = self.sector(index);
-        if !medium.is_blank(sector..sector + SECTOR).await? {
+        if !medium.is_blank(sector..sector + SECTOR)? {
             medium.erase(sector, sector + SECTOR).await?;
         }
         let header = [sequence, sequence ^ MARK].map(u32::to_le_bytes);
@@ -247,7 +243,7 @@ impl Ring {
         into: &mut [u8],
         work: &mut [u8],
     ) -> Result<(usize, LogCursor), Failure> {
-        while let Some((index, sequence)) = self.sector_from(medium, cursor.sequence).await? {
+        while let Some((index, sequence)) = self.sector_from(medium, cursor.sequence)? {
             if sequence != cursor.sequence || cursor.batch < FIRST {
                 cursor = LogCursor {
                     sequence,
@@ -255,13 +251,12 @@ impl Ring {
                     entry: 0,
                 };
             }
+            medium.rest().await;
             let sector = self.sector(index);
-            while let Batch::Header { length, crc } =
-                Batch::read(medium, sector, cursor.batch).await?
-            {
+            while let Batch::Header { length, crc } = Batch::read(medium, sector, cursor.batch)? {
                 let whole = (length as usize).next_multiple_of(WORD);
                 let place = work.get_mut(..whole).ok_or(Failure::Flash)?;
-                medium.read(sector + cursor.batch + HEADER, place).await?;
+                medium.read(sector + cursor.batch + HEADER, place)?;
                 let batch = &place[..length as usize];
                 let entries = batch.get(cursor.entry..).unwrap_or_default();
                 let intact = crc16(&[&(length as u16).to_le_bytes(), batch]) == crc;
@@ -291,14 +286,14 @@ impl Ring {
     }
 
     /// The oldest sector whose sequence number is not below `least`.
-    async fn sector_from<F: NorFlash>(
+    fn sector_from<F: NorFlash>(
         &self,
         medium: &mut Medium<F>,
         least: u32,
     ) -> Result<Option<(u32, u32)>, Failed> {
         let mut oldest: Option<(u32, u32)> = None;
         for index in 0..self.sectors {
-            if let Some(sequence) = self.sequence(medium, index).await?
+            if let Some(sequence) = self.sequence(medium, index)?
                 && sequence >= least
                 && oldest.is_none_or(|(_, known)| sequence < known)
             {

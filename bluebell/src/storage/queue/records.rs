@@ -1,6 +1,6 @@
 //! The records of the queue as they lie in a sector.
 
-use embedded_storage_async::nor_flash::{MultiwriteNorFlash, NorFlash, ReadNorFlash};
+use embedded_storage_async::nor_flash::{MultiwriteNorFlash, NorFlash};
 
 use super::{FIRST, Place};
 use crate::pieces::put;
@@ -104,14 +104,14 @@ impl Record {
     }
 
     /// Reads name and body to the start of `into`, if they are what was written.
-    pub(super) async fn read<'b, F: NorFlash>(
+    pub(super) fn read<'b, F: NorFlash>(
         &self,
         medium: &mut Medium<F>,
         into: &'b mut [u8],
     ) -> Result<Option<&'b [u8]>, Failed> {
         let whole = (self.length as usize).next_multiple_of(WORD);
         let place = into.get_mut(..whole).ok_or(Failed)?;
-        medium.read(self.address + HEADER, place).await?;
+        medium.read(self.address + HEADER, place)?;
         let message = place.get(..self.length as usize).unwrap_or_default();
         Ok((crc32(message) == self.crc).then_some(message))
     }
@@ -139,13 +139,13 @@ impl Records {
     }
 
     /// The next record; at the end, `next` is the first byte that was not written.
-    pub(super) async fn next<F: NorFlash>(
+    pub(super) fn next<F: NorFlash>(
         &mut self,
         medium: &mut Medium<F>,
     ) -> Result<Option<Record>, Failed> {
         while self.next + HEADER <= self.end {
             let mut header = [0; HEADER as usize];
-            medium.read(self.next, &mut header).await?;
+            medium.read(self.next, &mut header)?;
             if header == [0xFF; HEADER as usize] {
                 break;
             }
@@ -159,11 +159,11 @@ impl Records {
         Ok(None)
     }
 
-    pub(super) async fn waiting<F: NorFlash>(
+    pub(super) fn waiting<F: NorFlash>(
         &mut self,
         medium: &mut Medium<F>,
     ) -> Result<Option<Record>, Failed> {
-        while let Some(record) = self.next(medium).await? {
+        while let Some(record) = self.next(medium)? {
             if record.waiting {
                 return Ok(Some(record));
             }
