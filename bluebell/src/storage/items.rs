@@ -1,9 +1,8 @@
-//! The items of the map as they lie on flash, seen from below `sequential-storage`.
+//! The items of the map as they lie on flash.
 //!
-//! That crate offers no way to overwrite an item's bytes, and to look at an image without repairing
-//! it. Both only need its item headers, whose layout its `item` module documents: checksum of the data
-//! (4 bytes, zero: erased), length of the data (2), checksum of the length (2), then the data, padded
-//! to a word. Each sector begins and ends with a word that marks its state.
+//! An item has a header, the checksum of the data (4 bytes, zero: erased), the length of the data (2) and the
+//! checksum of the length (2); then the data, padded to a word. Each sector begins and ends with a word that
+//! marks its state.
 
 use core::ops::Range;
 
@@ -41,6 +40,8 @@ pub(super) fn decode_key(data: &[u8]) -> Option<(Key, usize)> {
 pub(super) struct Item {
     address: u32,
     length: u32,
+    /// The checksum that the data have, or should have.
+    sum: u32,
 }
 
 impl Item {
@@ -66,23 +67,50 @@ impl Item {
         Ok(&buffer[..length])
     }
 
-    /// Whether the item is live and its data are what its checksum says: CRC-32C with another beginning, of
-    /// which the first byte is neither 0 nor 255.
+    /// Whether the item was not erased.
+    pub(super) fn is_live(self) -> bool {
+        self.sum != 0
+    }
+
+    /// Whether these are the item's data, by its checksum.
+    pub(super) fn is_of(self, data: &[u8]) -> bool {
+        finish(crc32_on(BEGIN, POLYNOMIAL, data)) == self.sum
+    }
+
+    /// Whether the item is live and its data are what its checksum says; what is not may have been misread once.
     pub(super) fn is_sound<F: NorFlash>(self, medium: &mut Medium<F>) -> Result<bool, Failed> {
-        let mut crc = 0xEEEE_EEEE;
+        Ok(self.is_live() && (self.adds_up(medium)? || self.adds_up(medium)?))
+    }
+
+    fn adds_up<F: NorFlash>(self, medium: &mut Medium<F>) -> Result<bool, Failed> {
+        let mut crc = BEGIN;
         let mut chunk = [0; 64];
         let mut rest = self;
         while rest.length > 0 {
             let part = rest.read(medium, &mut chunk)?;
-            crc = crc32_on(crc, 0x82F6_3B78, part);
+            crc = crc32_on(crc, POLYNOMIAL, part);
             rest.address += part.len() as u32;
             rest.length -= part.len() as u32;
         }
-        crc = !crc;
-        if matches!(crc as u8, 0 | 0xFF) {
-            crc ^= 1;
-        }
-        Ok(medium.word(self.address)? == crc.to_le_bytes())
+        Ok(finish(crc) == self.sum)
+    }
+
+    /// Writes a new item, whose data are at the start of `work`.
+    pub(super) async fn write<F: NorFlash>(
+        self,
+        medium: &mut Medium<F>,
+        work: &mut [u8],
+    ) -> Result<(), Failed> {
+        let whole = self.length.next_multiple_of(WORD as u32) as usize;
+        let whole = work.get_mut(..whole).ok_or(Failed)?;
+        let (data, padding) = whole.split_at_mut(self.length as usize);
+        padding.fill(0);
+        let sum = finish(crc32_on(BEGIN, POLYNOMIAL, data)).to_le_bytes();
+        let length = (self.length as u16).to_le_bytes();
+        let check = crc16(&[&length]).to_le_bytes();
+        let header = [sum, [length[0], length[1], check[0], check[1]]];
+        medium.write(self.address, header.as_flattened()).await?;
+        medium.write(self.data(), whole).await
     }
 
     /// Whether the item is the one of `key`, where `key` is encoded.
@@ -125,6 +153,18 @@ impl Item {
     }
 }
 
+/// How the checksum of an item's data begins, a CRC-32C otherwise.
+const BEGIN: u32 = 0xEEEE_EEEE;
+const POLYNOMIAL: u32 = 0x82F6_3B78;
+
+/// The checksum itself, of which the first byte is neither 0 nor 255: so one that is written half is wrong.
+fn finish(crc: u32) -> u32 {
+    match !crc {
+        sum if matches!(sum as u8, 0 | 0xFF) => sum ^ 1,
+        sum => sum,
+    }
+}
+
 /// Overwrites whole words with zeros.
 async fn overwrite<F: MultiwriteNorFlash>(
     medium: &mut Medium<F>,
@@ -160,27 +200,39 @@ impl Items {
         }
     }
 
+    /// The place of a new item whose data have so many bytes, behind what the walk has passed; `None` when
+    /// there is no room. The walk passes it too.
+    pub(super) fn place(&mut self, length: usize) -> Option<Item> {
+        let item = Item {
+            address: self.next,
+            length: u16::try_from(length).ok()?.into(),
+            sum: 0,
+        };
+        (item.end() <= self.end).then(|| {
+            self.next = item.end();
+            item
+        })
+    }
+
     pub(super) fn next<F: NorFlash>(
         &mut self,
         medium: &mut Medium<F>,
     ) -> Result<Option<Item>, Failed> {
         while self.next + HEADER <= self.end {
-            let mut header = [0; HEADER as usize];
-            medium.read(self.next, &mut header)?;
-            if header == [0xFF; HEADER as usize] {
-                break;
-            }
-            let [_, _, _, _, low, high, check_low, check_high] = header;
-            let length = u32::from(u16::from_le_bytes([low, high]));
-            let after = self.next + HEADER + length.next_multiple_of(WORD as u32);
-            let whole = crc16(&[&[low, high]]) == u16::from_le_bytes([check_low, check_high]);
-            if whole && after <= self.end {
-                let item = Item {
-                    address: self.next,
-                    length,
-                };
-                self.next = after;
-                return Ok(Some(item));
+            // What makes no sense may have been misread once.
+            for _ in 0..2 {
+                let mut header = [0; HEADER as usize];
+                medium.read(self.next, &mut header)?;
+                if header == [0xFF; HEADER as usize] {
+                    return Ok(None);
+                }
+                let [s0, s1, s2, s3, low, high, check_low, check_high] = header;
+                let whole = crc16(&[&[low, high]]) == u16::from_le_bytes([check_low, check_high]);
+                let length = u16::from_le_bytes([low, high]);
+                if whole && let Some(item) = self.place(length.into()) {
+                    let sum = u32::from_le_bytes([s0, s1, s2, s3]);
+                    return Ok(Some(Item { sum, ..item }));
+                }
             }
             // A torn header: what follows begins at one of the next words.
             self.next += WORD as u32;

@@ -1,4 +1,4 @@
-//! The values, on `sequential-storage`'s map, in the store's region of the flash.
+//! The values, in the store's region of the flash.
 //!
 //! Guarantees: a stored value has been read back; a value is removed by overwriting its copies, older
 //! ones first, so that no power cut brings an older one back; the record `!scrub` names a key whose
@@ -7,14 +7,13 @@
 //! Without caches: a value is looked up by walking over at most the whole region, which is rare and
 //! lets the rest of the device go on.
 
+mod sectors;
+
 use core::ops::Range;
 
 use embedded_storage_async::nor_flash::{MultiwriteNorFlash, NorFlash};
-use sequential_storage::Error;
-use sequential_storage::cache::{Cache, Uncached};
-use sequential_storage::map::{Key as MapKey, MapConfig, MapStorage, SerializationError};
 
-use super::items::{Items, KEY_MOST, decode_key, encode_key, scrub, scrub_astray};
+use super::items::{Items, KEY_MOST, decode_key, scrub, scrub_astray};
 use super::medium::{Failed, Medium, SECTOR, WORD};
 use super::{Condition, Key, Unreadable};
 
@@ -43,27 +42,6 @@ const fn own(name: &str) -> Key {
     }
 }
 
-/// A key as `sequential-storage` sees it; `None` is one that this version does not know.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct StoredKey(Option<Key>);
-
-impl MapKey for StoredKey {
-    fn serialize_into(&self, buffer: &mut [u8]) -> Result<usize, SerializationError> {
-        let key = self.0.as_ref().ok_or(SerializationError::InvalidData)?;
-        encode_key(key, buffer)
-            .map(<[u8]>::len)
-            .ok_or(SerializationError::BufferTooSmall)
-    }
-
-    // Never fails: one item that is not ours must not hide the others.
-    fn deserialize_from(buffer: &[u8]) -> Result<(Self, usize), SerializationError> {
-        Ok(match decode_key(buffer) {
-            Some((key, length)) => (Self(Some(key)), length),
-            None => (Self(None), 0),
-        })
-    }
-}
-
 /// Why the map did not do what it was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum MapError {
@@ -78,16 +56,6 @@ impl From<Failed> for MapError {
     }
 }
 
-impl From<Error<Failed>> for MapError {
-    fn from(error: Error<Failed>) -> Self {
-        match error {
-            Error::Storage { .. } => Self::Flash,
-            Error::FullStorage | Error::ItemTooBig => Self::Full,
-            _ => Self::Damaged,
-        }
-    }
-}
-
 /// The map for the time of one request.
 pub(super) struct Map<'a, F> {
     pub(super) medium: &'a mut Medium<F>,
@@ -96,26 +64,11 @@ pub(super) struct Map<'a, F> {
     pub(super) work: &'a mut [u8],
 }
 
-type Storage<'s, F> =
-    MapStorage<StoredKey, &'s mut Medium<F>, Cache<Uncached, Uncached, Uncached, StoredKey>>;
-
 impl<F: MultiwriteNorFlash> Map<'_, F> {
-    // In one place, not in each of those that use it.
-    #[inline(never)]
-    fn storage<'s>(
-        medium: &'s mut Medium<F>,
-        range: &Range<u32>,
-    ) -> Result<Storage<'s, F>, MapError> {
-        let config = MapConfig::try_new(range.clone()).map_err(|_| MapError::Damaged)?;
-        Ok(MapStorage::new(medium, config, Cache::new_uncached()))
-    }
-
     /// The value of `key`.
     pub(super) async fn fetch(&mut self, key: &Key) -> Result<Option<&[u8]>, MapError> {
-        let mut storage = Self::storage(self.medium, &self.range)?;
-        Ok(storage
-            .fetch_item(self.work, &StoredKey(Some(*key)))
-            .await?)
+        let place = self.locate(key).await?;
+        Ok(place.and_then(|place| self.work.get(place)))
     }
 
     /// Stores `value` under `key` unless it is there already.
@@ -124,10 +77,7 @@ impl<F: MultiwriteNorFlash> Map<'_, F> {
             return Ok(());
         }
         for _ in 0..ATTEMPTS {
-            let mut storage = Self::storage(self.medium, &self.range)?;
-            storage
-                .store_item(self.work, &StoredKey(Some(*key)), &value)
-                .await?;
+            self.add(key, value).await?;
             // An earlier torn header may, once in some ten thousand, have swallowed the new item.
             if self.fetch(key).await? == Some(value) {
                 return Ok(());
@@ -181,10 +131,8 @@ impl<F: MultiwriteNorFlash> Map<'_, F> {
 
     /// Overwrites every copy of `key` that is not its value, and all of them when it has none.
     async fn scrub_older(&mut self, key: &Key) -> Result<(), MapError> {
-        let mut storage = Self::storage(self.medium, &self.range)?;
-        let current: Option<&[u8]> = storage
-            .fetch_item(self.work, &StoredKey(Some(*key)))
-            .await?;
+        let current = self.locate(key).await?;
+        let current = current.and_then(|place| self.work.get(place));
         Ok(scrub(self.medium, self.range.clone(), key, current).await?)
     }
 
@@ -195,7 +143,7 @@ impl<F: MultiwriteNorFlash> Map<'_, F> {
         after: Option<&Key>,
     ) -> Result<Option<Key>, MapError> {
         let mut next = self.next_item(prefix, after).await?;
-        // In a damaged store, items may lie where no value is looked for.
+        // An item may be damaged, or lie where no value is looked for.
         while let Some(key) = &next
             && self.fetch(key).await?.is_none()
         {
@@ -209,19 +157,23 @@ impl<F: MultiwriteNorFlash> Map<'_, F> {
         prefix: &str,
         after: Option<&Key>,
     ) -> Result<Option<Key>, MapError> {
-        let mut storage = Self::storage(self.medium, &self.range)?;
-        let mut items = storage.fetch_all_items(self.work).await?;
         let mut first: Option<Key> = None;
-        while let Some((stored, _)) = items.next::<&[u8]>(self.work).await? {
-            let StoredKey(Some(key)) = stored else {
-                continue;
-            };
-            if !key.is_own()
-                && key.as_str().starts_with(prefix)
-                && after.is_none_or(|after| key > *after)
-                && first.is_none_or(|first| key < first)
-            {
-                first = Some(key);
+        for sector in self.range.clone().step_by(SECTOR as usize) {
+            self.medium.rest().await;
+            let mut items = Items::of_sector(sector);
+            while let Some(item) = items.next(self.medium)? {
+                let mut data = [0; KEY_MOST];
+                let data = item.read(self.medium, &mut data)?;
+                let Some((key, _)) = decode_key(data).filter(|_| item.is_live()) else {
+                    continue;
+                };
+                if !key.is_own()
+                    && key.as_str().starts_with(prefix)
+                    && after.is_none_or(|after| key > *after)
+                    && first.is_none_or(|first| key < first)
+                {
+                    first = Some(key);
+                }
             }
         }
         Ok(first)

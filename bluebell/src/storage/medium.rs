@@ -11,9 +11,7 @@ use core::ops::Range;
 use core::task::Poll;
 
 use embassy_futures::{poll_once, yield_now};
-use embedded_storage_async::nor_flash::{
-    ErrorType, MultiwriteNorFlash, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash,
-};
+use embedded_storage_async::nor_flash::NorFlash;
 
 use super::Unreadable;
 use crate::board::FlashLayout;
@@ -39,12 +37,6 @@ pub(super) struct Medium<F> {
 /// The flash did not do what it was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Failed;
-
-impl NorFlashError for Failed {
-    fn kind(&self) -> NorFlashErrorKind {
-        NorFlashErrorKind::Other
-    }
-}
 
 impl<F: NorFlash> Medium<F> {
     pub(super) fn new(flash: F) -> Self {
@@ -94,6 +86,17 @@ impl<F: NorFlash> Medium<F> {
         }
     }
 
+    /// Erases whole sectors.
+    pub(super) async fn erase(&mut self, from: u32, to: u32) -> Result<(), Failed> {
+        self.erased = true;
+        self.flash.erase(from, to).await.map_err(|_| Failed)
+    }
+
+    /// Writes whole words.
+    pub(super) async fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), Failed> {
+        self.flash.write(offset, bytes).await.map_err(|_| Failed)
+    }
+
     /// Lets the rest of the device go on, if much has been read since it last could.
     pub(super) async fn rest(&mut self) {
         if self.since_rest > BYTES_AT_ONCE {
@@ -138,36 +141,3 @@ impl<F: NorFlash> Medium<F> {
         Ok(true)
     }
 }
-
-impl<F> ErrorType for Medium<F> {
-    type Error = Failed;
-}
-
-impl<F: NorFlash> ReadNorFlash for Medium<F> {
-    const READ_SIZE: usize = WORD;
-
-    async fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), Failed> {
-        self.rest().await;
-        Medium::read(self, offset, bytes)
-    }
-
-    fn capacity(&self) -> usize {
-        self.flash.capacity()
-    }
-}
-
-impl<F: NorFlash> NorFlash for Medium<F> {
-    const WRITE_SIZE: usize = WORD;
-    const ERASE_SIZE: usize = SECTOR as usize;
-
-    async fn erase(&mut self, from: u32, to: u32) -> Result<(), Failed> {
-        self.erased = true;
-        self.flash.erase(from, to).await.map_err(|_| Failed)
-    }
-
-    async fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), Failed> {
-        self.flash.write(offset, bytes).await.map_err(|_| Failed)
-    }
-}
-
-impl<F: MultiwriteNorFlash> MultiwriteNorFlash for Medium<F> {}

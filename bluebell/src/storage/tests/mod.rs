@@ -6,6 +6,7 @@ mod flips;
 mod history;
 mod images;
 mod log_ring;
+mod peer;
 mod queue;
 mod queue_history;
 mod wear;
