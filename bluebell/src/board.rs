@@ -17,8 +17,8 @@ use crate::wifi::{AccessPoint, JoinFailure, JoinTarget, Password, Scan, Sighting
 pub trait Board {
     /// The Wi-Fi radio.
     type Radio: Radio;
-    /// The NOR flash that holds store, log and outbox: words of 4 bytes, sectors of 4 KiB. It reads at once, so that
-    /// a future of `read` is ready when it is first polled; one that is not counts as a failure of the flash.
+    /// The NOR flash that holds store, log and outbox: words of 4 bytes, sectors of 4 KiB. It reads, and writes one
+    /// word, at once: a future of these that is not ready when it is first polled counts as a failure.
     type Flash: MultiwriteNorFlash;
     /// The station's side of the network: where the broker, the time server and name servers are.
     type Station: TcpConnect + UdpBind + Dns;

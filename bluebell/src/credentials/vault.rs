@@ -12,7 +12,7 @@
 use core::fmt;
 
 use chacha20poly1305::{AeadInPlace, ChaCha20Poly1305, KeyInit, Nonce};
-use hkdf::Hkdf;
+use hkdf::SimpleHkdf;
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -283,7 +283,7 @@ impl<'b> Vault<'b> {
 
 fn expand(secret: &[u8; KEY], domain: &[u8], purpose: &str) -> [u8; KEY] {
     let mut key = [0; KEY];
-    Hkdf::<Sha256>::new(None, secret)
+    SimpleHkdf::<Sha256>::new(None, secret)
         .expand_multi_info(&[DOMAIN, domain, purpose.as_bytes()], &mut key)
         .expect("one block of output, and up to 255 are allowed");
     key
@@ -292,11 +292,9 @@ fn expand(secret: &[u8; KEY], domain: &[u8], purpose: &str) -> [u8; KEY] {
 /// What a sealed text is bound to: the version, the key it is stored under and the associated bytes.
 fn context(key: &Key, associated: &[u8]) -> [u8; 32] {
     let name = key.as_str().as_bytes();
-    Sha256::new()
-        .chain_update(DOMAIN)
-        .chain_update([VERSION, name.len() as u8])
-        .chain_update(name)
-        .chain_update(associated)
-        .finalize()
-        .into()
+    let mut hash = Sha256::new();
+    for part in [DOMAIN, &[VERSION, name.len() as u8], name, associated] {
+        hash.update(part);
+    }
+    hash.finalize().into()
 }

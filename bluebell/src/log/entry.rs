@@ -11,6 +11,7 @@ use core::fmt::{self, Write as _};
 use heapless::String;
 
 use super::Level;
+use crate::clock::UnixTime;
 
 /// The most bytes of a line when it is shown.
 pub(super) const LINE: usize = 320;
@@ -162,7 +163,8 @@ fn try_show(body: &[u8], line: &mut String<LINE>) -> fmt::Result {
     if flags & 1 << 2 == 0 {
         write!(line, "[{:>5}.{:03}]", time / 1000, time % 1000)?;
     } else {
-        write_utc(line, time)?;
+        // It has 40 bits.
+        write!(line, "{}", UnixTime::from_seconds(time as i64))?;
     }
     let level = match flags & 3 {
         0 => " ERROR ",
@@ -193,31 +195,6 @@ fn write_lossy(line: &mut String<LINE>, bytes: &[u8]) -> fmt::Result {
         }
     }
     Ok(())
-}
-
-/// Writes `2026-11-22T13:00:00Z`.
-fn write_utc(line: &mut String<LINE>, seconds: u64) -> fmt::Result {
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    // Eras of 400 years, each beginning on a 1st of March, so that a leap day is a year's last.
-    let since = days + 719_468;
-    let (era, day) = (since / 146_097, since % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let (month, later) = if month < 10 {
-        (month + 3, 0)
-    } else {
-        (month - 9, 1)
-    };
-    write!(
-        line,
-        "{:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
-        era * 400 + year + later,
-        second / 3600,
-        second / 60 % 60,
-        second % 60
-    )
 }
 
 #[cfg(test)]

@@ -147,7 +147,7 @@ impl Item {
     ) -> Result<(), Failed> {
         // First of all the item's checksum: what is half overwritten must not count as a value.
         if medium.word(self.address)? != [0; WORD] {
-            medium.write(self.address, &[0; WORD]).await?;
+            medium.clear(self.address)?;
         }
         overwrite(medium, self.data() + skip..self.end()).await
     }

@@ -4,8 +4,8 @@
 //! walked over; words are never smaller than 4 bytes whatever the chip allows, because torn headers are only told
 //! apart from whole ones in words of that size.
 //!
-//! A read waits for nothing, as [`Board::Flash`](crate::board::Board::Flash) demands: so what only reads is plain
-//! code, without a state machine around each read.
+//! To read, and to overwrite one word, waits for nothing, as [`Board::Flash`](crate::board::Board::Flash) demands: so
+//! what does nothing else is plain code, without a state machine around each of them.
 
 use core::ops::Range;
 use core::task::Poll;
@@ -27,6 +27,9 @@ const BYTES_AT_ONCE: usize = SECTOR as usize;
 /// What a read costs beside its bytes, in bytes.
 const READ_COST: usize = 32;
 
+/// What the overwriting of a word costs, in bytes that are read.
+const CLEAR_COST: usize = 512;
+
 /// A flash chip, or a reference to one.
 pub(super) struct Medium<F> {
     flash: F,
@@ -37,6 +40,14 @@ pub(super) struct Medium<F> {
 /// The flash did not do what it was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Failed;
+
+/// What came of something that the flash does at once; one that would have this wait has failed.
+fn at_once<E>(done: impl Future<Output = Result<(), E>>) -> Result<(), Failed> {
+    match poll_once(done) {
+        Poll::Ready(Ok(())) => Ok(()),
+        Poll::Ready(Err(_)) | Poll::Pending => Err(Failed),
+    }
+}
 
 impl<F: NorFlash> Medium<F> {
     pub(super) fn new(flash: F) -> Self {
@@ -77,13 +88,16 @@ impl<F: NorFlash> Medium<F> {
         core::mem::take(&mut self.erased)
     }
 
-    /// Reads whole words. A flash that would have this wait has failed.
+    /// Reads whole words.
     pub(super) fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), Failed> {
         self.since_rest += READ_COST + bytes.len();
-        match poll_once(self.flash.read(offset, bytes)) {
-            Poll::Ready(read) => read.map_err(|_| Failed),
-            Poll::Pending => Err(Failed),
-        }
+        at_once(self.flash.read(offset, bytes))
+    }
+
+    /// Overwrites one word with zeros.
+    pub(super) fn clear(&mut self, address: u32) -> Result<(), Failed> {
+        self.since_rest += CLEAR_COST;
+        at_once(self.flash.write(address, &[0; WORD]))
     }
 
     /// Erases whole sectors.

@@ -112,7 +112,7 @@ impl Queue {
                 Some(Start {
                     copied: Some((_, false)),
                     ..
-                }) => queue.retire(medium, index).await?,
+                }) => queue.retire(medium, index)?,
                 Some(Start {
                     copied: Some((old, true)),
                     ..
@@ -120,9 +120,9 @@ impl Queue {
                     // Said once more, should the power have gone while it was said.
                     let done = queue.sector(index) + 3 * WORD as u32;
                     if medium.word(done)? != [0; WORD] {
-                        medium.write(done, &[0; WORD]).await?;
+                        medium.clear(done)?;
                     }
-                    queue.retire_generation(medium, old).await?;
+                    queue.retire_generation(medium, old)?;
                 }
                 _ => {}
             }
@@ -142,7 +142,7 @@ impl Queue {
                     continue;
                 }
                 if record.read(medium, work)?.is_none() {
-                    record.settle(medium).await?;
+                    record.settle(medium)?;
                     queue.damaged += 1;
                 } else {
                     queue.next = queue.next.max(record.sequence.saturating_add(1));
@@ -210,16 +210,16 @@ impl Queue {
     }
 
     /// Gives a sector up: it is erased when it is needed.
-    async fn retire<F: MultiwriteNorFlash>(
+    fn retire<F: MultiwriteNorFlash>(
         &self,
         medium: &mut Medium<F>,
         index: u32,
     ) -> Result<(), Failed> {
         let check = self.sector(index) + WORD as u32;
-        medium.write(check, &[0; WORD]).await
+        medium.clear(check)
     }
 
-    async fn retire_generation<F: MultiwriteNorFlash>(
+    fn retire_generation<F: MultiwriteNorFlash>(
         &self,
         medium: &mut Medium<F>,
         generation: u32,
@@ -228,7 +228,7 @@ impl Queue {
             if let Some(start) = self.start_of(medium, index)?
                 && start.generation == generation
             {
-                self.retire(medium, index).await?;
+                self.retire(medium, index)?;
             }
         }
         Ok(())
@@ -340,7 +340,7 @@ impl Queue {
         }
         let (index, generation, bytes) = emptiest.ok_or(Failed)?;
         if bytes == 0 {
-            return Ok(self.retire(medium, index).await?);
+            return Ok(self.retire(medium, index)?);
         }
         if free == 0 || SECTOR - FIRST - bytes < size.max(WORTHWHILE) {
             self.refused = size;
@@ -367,8 +367,8 @@ impl Queue {
         }
         let (new, _) = self.head.ok_or(Failed)?;
         let done = self.sector(new) + 3 * WORD as u32;
-        medium.write(done, &[0; WORD]).await?;
-        self.retire(medium, index).await
+        medium.clear(done)?;
+        self.retire(medium, index)
     }
 
     /// Settles the messages before `sequence` whose place the one of this name takes.
@@ -390,7 +390,7 @@ impl Queue {
                     && record.name as usize == name.len()
                     && medium.holds(record.address + HEADER, name)?
                 {
-                    self.leave(medium, record).await?;
+                    self.leave(medium, record)?;
                 }
             }
         }
@@ -416,7 +416,7 @@ impl Queue {
                 let (name, length) = (record.name as usize, record.length as usize);
                 return Ok(Some((record.place(), name, length)));
             }
-            self.leave(medium, record).await?;
+            self.leave(medium, record)?;
             self.damaged += 1;
         }
     }
@@ -481,17 +481,17 @@ impl Queue {
                 .filter(|record| record.sequence == place.sequence),
         };
         match found {
-            Some(record) if record.waiting => self.leave(medium, record).await,
+            Some(record) if record.waiting => self.leave(medium, record),
             _ => Ok(()),
         }
     }
 
-    async fn leave<F: MultiwriteNorFlash>(
+    fn leave<F: MultiwriteNorFlash>(
         &mut self,
         medium: &mut Medium<F>,
         record: Record,
     ) -> Result<(), Failed> {
         self.refused = u32::MAX;
-        record.settle(medium).await
+        record.settle(medium)
     }
 }

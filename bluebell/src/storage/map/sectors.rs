@@ -77,7 +77,7 @@ impl<F: MultiwriteNorFlash> Map<'_, F> {
         for _ in self.sectors() {
             let Some(in_use) = self.first(Sector::InUse)? else {
                 let open = self.first(Sector::Open)?.ok_or(MapError::Damaged)?;
-                self.mark(open).await?;
+                self.medium.clear(open)?;
                 continue;
             };
             let open = self.after(in_use);
@@ -90,8 +90,8 @@ impl<F: MultiwriteNorFlash> Map<'_, F> {
             if let Some(place) = items.place(length) {
                 return Ok(place.write(self.medium, self.work).await?);
             }
-            self.mark(in_use + SECTOR - WORD as u32).await?;
-            self.mark(open).await?;
+            self.medium.clear(in_use + SECTOR - WORD as u32)?;
+            self.medium.clear(open)?;
             let oldest = self.after(open);
             if self.state(oldest)? != Sector::Open {
                 self.move_items(oldest, open).await?;
@@ -111,7 +111,7 @@ impl<F: MultiwriteNorFlash> Map<'_, F> {
             let oldest = self.after(in_use);
             if self.state(oldest)? != Sector::Open {
                 self.medium.erase(in_use, in_use + SECTOR).await?;
-                self.mark(in_use).await?;
+                self.medium.clear(in_use)?;
                 self.move_items(oldest, in_use).await?;
             }
         }
@@ -225,10 +225,6 @@ impl<F: MultiwriteNorFlash> Map<'_, F> {
             // An erasure was interrupted.
             (false, true) => Err(MapError::Damaged),
         }
-    }
-
-    async fn mark(&mut self, address: u32) -> Result<(), MapError> {
-        Ok(self.medium.write(address, &[0; WORD]).await?)
     }
 }
 

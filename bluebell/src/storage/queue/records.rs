@@ -119,8 +119,8 @@ impl Record {
     pub(super) fn settle<F: MultiwriteNorFlash>(
         &self,
         medium: &mut Medium<F>,
-    ) -> impl Future<Output = Result<(), Failed>> {
-        medium.write(self.address, &[0; WORD])
+    ) -> Result<(), Failed> {
+        medium.clear(self.address)
     }
 }
 
