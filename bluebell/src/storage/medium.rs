@@ -103,7 +103,11 @@ impl<F: NorFlash> Medium<F> {
     /// Erases whole sectors.
     pub(super) async fn erase(&mut self, from: u32, to: u32) -> Result<(), Failed> {
         self.erased = true;
-        self.flash.erase(from, to).await.map_err(|_| Failed)
+        let erased = self.flash.erase(from, to).await;
+        // That took long enough.
+        self.since_rest = 0;
+        yield_now().await;
+        erased.map_err(|_| Failed)
     }
 
     /// Writes whole words.
