@@ -1,16 +1,21 @@
 # Each target is one thin line; what it does lives in the file it calls.
+# APP is an application in examples/, or with a slash in it the path of a folder anywhere.
 APP ?= relay
 ARGS ?=
 CHIP ?= esp32c3
 DEVICES ?= 100
 BROKER ?= 127.0.0.1:1883
 
+SHELL := bash
 export APP CHIP CONFIG PROVISION PORT ORIGINAL TARGET TIME
 
-.PHONY: run web test fuzz soak bench fleet qemu counts build flash erase monitor clean
+.PHONY: run new web test fuzz soak bench fleet qemu counts build flash erase monitor clean
 
 run: ## build APP for this machine and boot it
-	cargo run --release --package $(APP) -- $(ARGS)
+	. boards/application "$(APP)" && cargo run --release --manifest-path "$$manifest" -- $(ARGS)
+
+new: ## an application of your own in a new folder: make new APP=../name
+	bash examples/new
 
 test: ## everything that must hold, on this machine
 	bash tests/run

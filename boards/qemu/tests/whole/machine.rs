@@ -32,17 +32,19 @@ pub(crate) fn is_installed(program: &str, package: &str) -> bool {
     false
 }
 
-/// Builds the image, once for all tests.
-fn build() {
-    static BUILT: OnceLock<()> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let status = script()
+/// Builds the image, once for all tests, and says where it is.
+fn image() -> &'static str {
+    static IMAGE: OnceLock<String> = OnceLock::new();
+    IMAGE.get_or_init(|| {
+        let output = script()
             .arg("image")
-            .stdout(Stdio::null())
-            .status()
+            .stderr(Stdio::inherit())
+            .output()
             .expect("bash starts");
-        assert!(status.success(), "the image was not built");
-    });
+        assert!(output.status.success(), "the image was not built");
+        let path = String::from_utf8_lossy(&output.stdout);
+        path.trim_end().to_owned()
+    })
 }
 
 /// A folder that goes with the test.
@@ -181,14 +183,14 @@ impl Machine {
 
     /// The same, perhaps with a wire to the access point in the place of the forwarded port.
     pub(crate) fn start_with(folder: &Folder, config: Option<&Path>, wire: Option<Wire>) -> Self {
-        build();
+        let image = image();
         let portal = SocketAddr::from(([127, 0, 0, 1], sim::port::free()));
         let mut command = match wire {
             Some(wire) => wire.script(),
             None => script(),
         };
         command
-            .arg("boot")
+            .args(["boot", image])
             .env("STATE", folder.path())
             .env("PORTAL", portal.to_string())
             .env_remove("AIR")
