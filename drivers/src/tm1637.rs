@@ -8,10 +8,8 @@ use core::cell::Cell;
 
 use embassy_sync::blocking_mutex::raw::NoopRawMutex;
 use embassy_sync::mutex::Mutex;
-use embassy_time::{Delay, Duration, Timer};
+use embassy_time::{Duration, Timer};
 use embedded_hal::digital::OutputPin;
-use tm1637_embedded_hal::tokens::Async;
-use tm1637_embedded_hal::{Brightness, Error, TM1637};
 
 use crate::font::segments;
 
@@ -19,9 +17,16 @@ use crate::font::segments;
 const DIGITS: usize = 4;
 /// The bit of the point; at the second digit it is the colon.
 const POINT: u8 = 0x80;
-/// Half a clock period in microseconds. The chip takes 1 (datasheet, "Timing characteristics"); modules
-/// with capacitors on their lines need more.
-const BIT_MICROSECONDS: u32 = 10;
+/// Half a clock period. The chip takes 1 µs (datasheet, "Timing characteristics"); modules with capacitors on their
+/// lines need more.
+const HALF_PERIOD: Duration = Duration::from_micros(10);
+/// The chip's commands: bytes for digits follow, from which digit on they come, and how bright it is.
+const WRITE: u8 = 0x40;
+const FROM: u8 = 0xc0;
+const DARK: u8 = 0x80;
+const LIT: u8 = 0x88;
+/// Half periods of a byte: two for each of its bits, and three in which the chip acknowledges.
+const BYTE: usize = 2 * 8 + 3;
 
 /// What the display shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +38,7 @@ struct Picture {
 
 /// A display of four digits with a colon, or with points.
 pub struct Tm1637<C, D> {
-    bus: Mutex<NoopRawMutex, TM1637<DIGITS, Async, C, D, Delay>>,
+    bus: Mutex<NoopRawMutex, Bus<C, D>>,
     wanted: Cell<Picture>,
     lit: Cell<u8>,
     /// What the chip is known to hold.
@@ -54,13 +59,7 @@ where
     pub const fn new(clk: C, dio: D) -> Self {
         let lit = 3;
         Self {
-            bus: Mutex::new(TM1637::new(
-                clk,
-                dio,
-                Delay,
-                Brightness::L3,
-                BIT_MICROSECONDS,
-            )),
+            bus: Mutex::new(Bus { clk, dio }),
             wanted: Cell::new(Picture {
                 digits: [0; DIGITS],
                 brightness: Some(lit),
@@ -236,13 +235,8 @@ where
                 return Ok(());
             }
             self.shown.set(None);
-            let written = write(&mut bus, wanted, shown).await;
-            match written {
-                Ok(()) => self.shown.set(Some(wanted)),
-                Err(Error::Digital(error)) => return Err(error),
-                // No acknowledgement is asked for; if one ever were, the next call writes again.
-                Err(_) => return Ok(()),
-            }
+            bus.write(wanted, shown).await?;
+            self.shown.set(Some(wanted));
         }
     }
 }
@@ -257,41 +251,80 @@ impl<C, D> core::fmt::Debug for Tm1637<C, D> {
     }
 }
 
-/// Writes what differs from what is shown.
-async fn write<C, D>(
-    bus: &mut TM1637<DIGITS, Async, C, D, Delay>,
-    wanted: Picture,
-    shown: Option<Picture>,
-) -> Result<(), Error<C::Error>>
+/// The two lines to the chip.
+struct Bus<C, D> {
+    clk: C,
+    dio: D,
+}
+
+impl<C, D> Bus<C, D>
 where
     C: OutputPin,
     D: OutputPin<Error = C::Error>,
 {
-    let differs = |index: &usize| {
-        shown.is_none_or(|shown| shown.digits.get(*index) != wanted.digits.get(*index))
+    /// Writes what differs from what is shown.
+    async fn write(&mut self, wanted: Picture, shown: Option<Picture>) -> Result<(), C::Error> {
+        let differs = |index: &usize| {
+            shown.is_none_or(|shown| shown.digits.get(*index) != wanted.digits.get(*index))
+        };
+        let first = (0..DIGITS).find(differs);
+        let last = (0..DIGITS).rfind(differs);
+        let mut transfers: [Option<(u8, &[u8])>; 3] = [None; 3];
+        if let (Some(first), Some(last)) = (first, last)
+            && let Some(digits) = wanted.digits.get(first..=last)
+        {
+            transfers[0] = Some((WRITE, &[]));
+            transfers[1] = Some((FROM | first as u8, digits));
+        }
+        if shown.is_none_or(|shown| shown.brightness != wanted.brightness) {
+            let light = wanted.brightness.map_or(DARK, |level| LIT | level.min(7));
+            transfers[2] = Some((light, &[]));
+        }
+        for (command, bytes) in transfers.into_iter().flatten() {
+            for step in 0.. {
+                let Some((clk, dio)) = lines(command, bytes, step) else {
+                    break;
+                };
+                self.set(clk, dio)?;
+                Timer::after(HALF_PERIOD).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets what changes of the lines; data does so while the clock is low, but for start and end.
+    fn set(&mut self, clk: Option<bool>, dio: Option<bool>) -> Result<(), C::Error> {
+        if clk == Some(false) {
+            self.clk.set_low()?;
+        }
+        if let Some(dio) = dio {
+            self.dio.set_state(dio.into())?;
+        }
+        if clk == Some(true) {
+            self.clk.set_high()?;
+        }
+        Ok(())
+    }
+}
+
+/// What clock and data become in one half period of a transfer: the start, the command and the bytes that follow it,
+/// each with its lowest bit first, and the end. `None` behind that.
+fn lines(command: u8, bytes: &[u8], step: usize) -> Option<(Option<bool>, Option<bool>)> {
+    let Some(step) = step.checked_sub(2) else {
+        return Some(((step == 0).then_some(true), Some(step == 0)));
     };
-    let first = (0..DIGITS).find(differs);
-    let last = (0..DIGITS).rfind(differs);
-    if let (Some(first), Some(last)) = (first, last)
-        && let Some(digits) = wanted.digits.get(first..=last)
-    {
-        bus.display_slice(first, digits).await?;
+    let (place, step) = (step / BYTE, step % BYTE);
+    let byte = match place.checked_sub(1) {
+        None => Some(&command),
+        Some(place) => bytes.get(place),
+    };
+    match (byte, step) {
+        (Some(_), step) if step % 2 != 0 => Some((Some(true), None)),
+        (Some(byte), step) => Some((Some(false), Some(step < 16 && byte >> (step / 2) & 1 != 0))),
+        (None, 0) => Some((Some(true), Some(false))),
+        (None, 1) => Some((None, Some(true))),
+        (None, _) => None,
     }
-    if shown.is_none_or(|shown| shown.brightness != wanted.brightness) {
-        bus.set_brightness(match wanted.brightness {
-            None => Brightness::Off,
-            Some(0) => Brightness::L0,
-            Some(1) => Brightness::L1,
-            Some(2) => Brightness::L2,
-            Some(3) => Brightness::L3,
-            Some(4) => Brightness::L4,
-            Some(5) => Brightness::L5,
-            Some(6) => Brightness::L6,
-            Some(_) => Brightness::L7,
-        })
-        .await?;
-    }
-    Ok(())
 }
 
 /// The segments of a text, points joined to what stands before them.

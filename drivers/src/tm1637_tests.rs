@@ -182,7 +182,7 @@ fn a_clock_period_is_slow_enough_for_the_chip() {
         display.time(12, 34).await.unwrap();
         let (microseconds, bytes) = (Instant::now().as_micros(), u64::from(bus.used().1));
         // At least 8 bits of two halves each.
-        assert!(microseconds >= bytes * 16 * u64::from(BIT_MICROSECONDS));
+        assert!(microseconds >= bytes * 16 * HALF_PERIOD.as_micros());
         assert!(microseconds < 3_000, "{microseconds} µs on the bus");
     });
 }
