@@ -12,6 +12,8 @@ const LINE: usize = 320;
 
 const OK: &str = "ok";
 const ERROR: &str = "error:";
+/// The most bytes of an answer's last line.
+const LAST: usize = ERROR.len() + 1 + LINE;
 
 /// A console for several: what one of them writes at a time stays together.
 #[derive(Debug)]
@@ -71,7 +73,7 @@ pub struct Answer<'c, W> {
     console: &'c Console<W>,
     output: Option<MutexGuard<'c, NoopRawMutex, W>>,
     /// What is printed next: put together before it is waited, so that no future holds what it is made of.
-    line: String<{ ERROR.len() + 1 + LINE + 1 }>,
+    line: String<{ LAST + 1 }>,
 }
 
 impl<W> fmt::Debug for Answer<'_, W> {
@@ -118,16 +120,23 @@ impl<'c, W: Write> Answer<'c, W> {
         is_there
     }
 
-    /// Puts the last line together, which says how it ended.
-    pub(super) fn conclude(&mut self, result: Result<(), Problem>) {
+    /// Puts the last line together: why a command is not carried out, and the remedy, cut at 320 bytes. To be
+    /// returned at once.
+    pub fn refuse(&mut self, why: &dyn fmt::Display) -> Problem {
         self.line.clear();
-        let mut cut = Cut(&mut self.line, usize::MAX);
         // An error only says that the rest was cut off.
-        let _ = match result {
-            Ok(()) => cut.write_str(OK),
-            Err(Problem(problem)) => write!(cut, "{ERROR} {problem}"),
-        };
+        let _ = write!(Cut(&mut self.line, LAST), "{ERROR} {why}");
+        // There is room for it.
         let _ = self.line.push('\n');
+        Problem(())
+    }
+
+    /// Sees to it that the last line is put together, which says how it ended.
+    pub(super) fn conclude(&mut self, result: Result<(), Problem>) {
+        // Why not has been said by who found it out.
+        if result.is_ok() {
+            self.put(&|out| Some(out.write_str(OK)));
+        }
     }
 
     /// Prints the line that was put together.
@@ -164,28 +173,6 @@ impl<const N: usize> fmt::Write for Cut<'_, N> {
     }
 }
 
-/// Why a command was not carried out, and the remedy, in one line.
-pub struct Problem(String<LINE>);
-
-impl Problem {
-    /// What cannot be done, in words.
-    #[must_use]
-    pub fn new(what: fmt::Arguments<'_>) -> Self {
-        let mut text = String::new();
-        // An error only says that the rest was cut off.
-        let _ = Cut(&mut text, LINE).write_fmt(what);
-        Self(text)
-    }
-}
-
-impl fmt::Debug for Problem {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self.0.as_str(), formatter)
-    }
-}
-
-impl<E: core::error::Error> From<E> for Problem {
-    fn from(error: E) -> Self {
-        Self::new(format_args!("{error}"))
-    }
-}
+/// That a command was not carried out. The answer knows why: see [`Answer::refuse`].
+#[derive(Debug)]
+pub struct Problem(());

@@ -131,9 +131,7 @@ impl<W: Write, B: Backend> Desk<'_, '_, W, B> {
             // What stays on flash is removed before the next file is put.
             let _ = self.uploads.give_up().await;
         }
-        answer.conclude(Err(Problem::new(format_args!(
-            "given up, nothing was done: type it again"
-        ))));
+        answer.refuse(&"given up, nothing was done: type it again");
     }
 
     /// Takes what has been collected.
@@ -148,7 +146,7 @@ impl<W: Write, B: Backend> Desk<'_, '_, W, B> {
                     answer.print().await;
                     Ok(())
                 }
-                Err(error) => Err(error.into()),
+                Err(error) => Err(answer.refuse(&error)),
             },
             None => Ok(()),
         };
@@ -160,19 +158,16 @@ impl<W: Write, B: Backend> Desk<'_, '_, W, B> {
     /// The line's command. `None`: the line is empty. `Some(None)`: what is wrong with it is said.
     fn command(&mut self, answer: &mut Answer<'_, W>) -> Option<Option<Command>> {
         let parsed = match self.typing.line() {
-            Ok(line) => Command::parse(line).map_err(Problem::from),
-            Err(LineError::TooLong) => Err(Problem::new(format_args!(
+            Ok(line) => Command::parse(line).map_err(|error| answer.refuse(&error)),
+            Err(LineError::TooLong) => Err(answer.refuse(&format_args!(
                 "the line is too long: it may have {MOST_LINE} bytes"
             ))),
-            Err(LineError::NotText) => Err(not_text()),
+            Err(LineError::NotText) => Err(answer.refuse(&NOT_TEXT)),
         };
         self.typing.clear();
         match parsed {
             Ok(command) => command.map(Some),
-            Err(problem) => {
-                answer.conclude(Err(problem));
-                Some(None)
-            }
+            Err(_) => Some(None),
         }
     }
 
@@ -243,16 +238,12 @@ async fn put<W: Write, B: Backend>(
     answer: &mut Answer<'_, W>,
 ) -> Result<(), Problem> {
     if !collected.fits {
-        return Err(Problem::new(format_args!(
+        return Err(answer.refuse(&format_args!(
             "the text is longer than {MAX_TEXT} bytes: shorten it"
         )));
     }
-    let text = core::str::from_utf8(text).map_err(|_| not_text())?;
+    let text = core::str::from_utf8(text).map_err(|_| answer.refuse(&NOT_TEXT))?;
     backend.put(collected.kind, text, answer).await
 }
 
-fn not_text() -> Problem {
-    Problem::new(format_args!(
-        "that is not UTF-8: set the terminal to UTF-8 and type it again"
-    ))
-}
+const NOT_TEXT: &str = "that is not UTF-8: set the terminal to UTF-8 and type it again";

@@ -77,7 +77,7 @@ impl Backend for Notes {
             Command::Join(..) => {
                 answer.pause().await;
                 embassy_time::Timer::after_secs(1).await;
-                Err(crate::wifi::JoinFailure::WrongPassword.into())
+                Err(answer.refuse(&crate::wifi::JoinFailure::WrongPassword))
             }
             Command::Source => {
                 answer.text("one\nok\nerror: two\r\n\nthree").await;

@@ -46,19 +46,17 @@ impl Backend for ConsoleBackend<'_> {
         match command {
             Command::Join(ssid, password) => return self.join(ssid, password, answer).await,
             Command::Forget(ssid) => {
-                if !self.shared.wifi.forget(ssid.clone()).await? {
-                    return Err(Problem::new(format_args!(
-                        "no such network is stored: networks lists them"
-                    )));
+                let forgotten = self.shared.wifi.forget(ssid.clone()).await;
+                if !forgotten.map_err(|error| answer.refuse(&error))? {
+                    return Err(answer.refuse(&"no such network is stored: networks lists them"));
                 }
             }
             Command::Portal => self.shared.wifi.open_portal(),
             Command::Config => return self.config(memory, answer).await,
             Command::Remove(name) => {
-                if !self.shared.uploads.remove(name).await? {
-                    return Err(Problem::new(format_args!(
-                        "no such file was put: files lists them"
-                    )));
+                let removed = self.shared.uploads.remove(name).await;
+                if !removed.map_err(|error| answer.refuse(&error))? {
+                    return Err(answer.refuse(&"no such file was put: files lists them"));
                 }
             }
             Command::Source => answer.text(self.app.source).await,
@@ -66,7 +64,8 @@ impl Backend for ConsoleBackend<'_> {
             Command::Networks => self.stored_networks(answer).await,
             Command::Restart => self.restart.set(true),
             Command::FactoryReset => {
-                reset::at_next_boot(self.shared.store).await?;
+                let marked = reset::at_next_boot(self.shared.store).await;
+                marked.map_err(|error| answer.refuse(&error))?;
                 log!(self.shared.log, Info, "device", "factory reset asked for");
                 self.restart.set(true);
             }
@@ -95,19 +94,25 @@ impl Backend for ConsoleBackend<'_> {
         let store = self.shared.store;
         match kind {
             Text::Config => {
-                Config::parse(text, self.system.hardware_address())?;
+                let parsed = Config::parse(text, self.system.hardware_address());
+                parsed.map_err(|error| answer.refuse(&error))?;
                 let mut length = Count::default();
-                config::redact(text, &mut length)?;
+                let redacted = config::redact(text, &mut length);
+                redacted.map_err(|error| answer.refuse(&error))?;
                 if length.0 > config::MAX_TEXT {
-                    return Err(config::RedactError::Write.into());
+                    return Err(answer.refuse(&config::RedactError::Write));
                 }
-                store.put_secret(&NEW_CONFIG, text.as_bytes()).await?;
+                let stored = store.put_secret(&NEW_CONFIG, text.as_bytes()).await;
+                stored.map_err(|error| answer.refuse(&error))?;
                 log!(self.shared.log, Info, "config", "{WAITS}");
                 answer.line(format_args!("{WAITS}")).await;
             }
             Text::WifiJson => {
-                let count = Provision::new(text.as_bytes())?.networks().count();
-                store.put_secret(&WIFI_JSON, text.as_bytes()).await?;
+                let provision = Provision::new(text.as_bytes());
+                let provision = provision.map_err(|error| answer.refuse(&error))?;
+                let count = provision.networks().count();
+                let stored = store.put_secret(&WIFI_JSON, text.as_bytes()).await;
+                stored.map_err(|error| answer.refuse(&error))?;
                 answer
                     .line(format_args!("{count} networks wait for a restart"))
                     .await;
@@ -259,40 +264,41 @@ impl ConsoleBackend<'_> {
         wifi.submit(ssid.clone(), password.clone());
         let decided = with_timeout(JOIN, wifi.decided()).await;
         let Ok(decided) = decided else {
-            return Err(Problem::new(format_args!(
+            return Err(answer.refuse(&format_args!(
                 "not decided after {} s: look at status",
                 JOIN.as_secs()
             )));
         };
         if decided.ssid.as_ref() != Some(ssid) {
-            return Err(Problem::new(format_args!(
-                "another network was asked for meanwhile: look at status"
-            )));
+            return Err(answer.refuse(&"another network was asked for meanwhile: look at status"));
         }
         match decided.state {
-            SubmissionState::Failed(reason) => Err(reason.into()),
+            SubmissionState::Failed(reason) => Err(answer.refuse(&reason)),
             SubmissionState::Online(address) => {
                 answer.line(format_args!("address: {address}")).await;
-                self.is_stored(ssid).await
+                match self.is_stored(ssid).await {
+                    true => Ok(()),
+                    false => Err(answer.refuse(
+                        &"joined but not stored, and forgotten at the next start: the log says why",
+                    )),
+                }
             }
-            SubmissionState::Idle | SubmissionState::Joining(_) => Err(Problem::new(format_args!(
-                "joined and lost again: it is retried, look at status"
-            ))),
+            SubmissionState::Idle | SubmissionState::Joining(_) => {
+                Err(answer.refuse(&"joined and lost again: it is retried, look at status"))
+            }
         }
     }
 
-    async fn is_stored(&self, ssid: &Ssid) -> Result<(), Problem> {
+    async fn is_stored(&self, ssid: &Ssid) -> bool {
         for slot in 0..MAX_NETWORKS as u8 {
             if let Ok(Some(network)) = self.networks.load(slot).await
                 && network.ssid == *ssid
                 && network.proven
             {
-                return Ok(());
+                return true;
             }
         }
-        Err(Problem::new(format_args!(
-            "joined but not stored, and forgotten at the next start: the log says why"
-        )))
+        false
     }
 
     async fn config<W: Write>(
@@ -301,17 +307,20 @@ impl ConsoleBackend<'_> {
         answer: &mut Answer<'_, W>,
     ) -> Result<(), Problem> {
         let store = self.shared.store;
-        let length = match store.get(&CONFIG, memory).await? {
+        let stored = store.get(&CONFIG, memory).await;
+        let length = match stored.map_err(|error| answer.refuse(&error))? {
             // The device's own copy was stored without its secrets.
             Some(text) => text.len(),
             None => {
                 let mut room = Room::new(memory);
-                config::redact(self.app.config, &mut room)?;
+                let redacted = config::redact(self.app.config, &mut room);
+                redacted.map_err(|error| answer.refuse(&error))?;
                 room.length()
             }
         };
         let text = memory.get(..length).unwrap_or_default();
-        answer.text(core::str::from_utf8(text)?).await;
+        let text = core::str::from_utf8(text).map_err(|error| answer.refuse(&error))?;
+        answer.text(text).await;
         let waits = !matches!(store.get(&NEW_CONFIG, &mut []).await, Ok(None));
         if waits {
             answer.line(format_args!("# {WAITS}")).await;
@@ -322,7 +331,8 @@ impl ConsoleBackend<'_> {
     async fn uploaded_files<W: Write>(&self, answer: &mut Answer<'_, W>) -> Result<(), Problem> {
         let mut number = 0;
         while let Some(upload) = self.shared.uploads.nth(number) {
-            let named = self.shared.uploads.name(&upload).await?;
+            let named = self.shared.uploads.name(&upload).await;
+            let named = named.map_err(|error| answer.refuse(&error))?;
             let is_there = answer.put(&|out| {
                 let (name, length) = (named.as_ref()?, upload.length());
                 Some(write!(out, "put {name} {length} bytes"))
