@@ -95,7 +95,7 @@ impl<F: MultiwriteNorFlash> Map<'_, F> {
         }
         self.store(key, value).await?;
         scrub(self.medium, self.range.clone(), key, Some(value)).await?;
-        Ok(scrub(self.medium, self.range.clone(), &SCRUB, None).await?)
+        Ok(self.end_scrub().await?)
     }
 
     /// [`replace`](Self::replace), and should a repair of damaged sectors cost the format's record, it is put
@@ -126,7 +126,12 @@ impl<F: MultiwriteNorFlash> Map<'_, F> {
         }
         self.scrub_older(key).await?;
         scrub(self.medium, self.range.clone(), key, None).await?;
-        Ok(scrub(self.medium, self.range.clone(), &SCRUB, None).await?)
+        Ok(self.end_scrub().await?)
+    }
+
+    /// Overwrites the note of a scrub that is done.
+    fn end_scrub(&mut self) -> impl Future<Output = Result<(), Failed>> {
+        scrub(self.medium, self.range.clone(), &SCRUB, None)
     }
 
     /// Overwrites every copy of `key` that is not its value, and all of them when it has none.
@@ -182,9 +187,7 @@ impl<F: MultiwriteNorFlash> Map<'_, F> {
     /// Makes an image ready that [`condition`] found `Blank`.
     pub(super) async fn format(&mut self) -> Result<(), MapError> {
         let start = self.range.start;
-        if !self.medium.is_blank(start..start + FIRST_RECORD)? {
-            self.medium.erase(start, start + SECTOR).await?;
-        }
+        self.medium.free(start).await?;
         self.store(&FORMAT, &format_record(VERSION)).await
     }
 
@@ -208,7 +211,7 @@ impl<F: MultiwriteNorFlash> Map<'_, F> {
     /// Erases the region, sector by sector, and makes it ready.
     pub(super) async fn start_afresh(&mut self) -> Result<(), MapError> {
         for sector in self.range.clone().step_by(SECTOR as usize) {
-            self.medium.erase(sector, sector + SECTOR).await?;
+            self.medium.erase(sector).await?;
         }
         self.format().await
     }
@@ -221,7 +224,7 @@ impl<F: MultiwriteNorFlash> Map<'_, F> {
             if let Some(key) = Key::from_bytes(name) {
                 self.scrub_older(&key).await?;
             }
-            scrub(self.medium, self.range.clone(), &SCRUB, None).await?;
+            self.end_scrub().await?;
         }
         Ok(match version {
             Some(VERSION) => Format::Present,

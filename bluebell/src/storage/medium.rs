@@ -100,10 +100,18 @@ impl<F: NorFlash> Medium<F> {
         at_once(self.flash.write(address, &[0; WORD]))
     }
 
-    /// Erases whole sectors.
-    pub(super) async fn erase(&mut self, from: u32, to: u32) -> Result<(), Failed> {
+    /// Erases the sector in case something is written in it.
+    pub(super) async fn free(&mut self, sector: u32) -> Result<(), Failed> {
+        if !self.is_blank(sector..sector + SECTOR)? {
+            self.erase(sector).await?;
+        }
+        Ok(())
+    }
+
+    /// Erases the sector that begins here.
+    pub(super) async fn erase(&mut self, sector: u32) -> Result<(), Failed> {
         self.erased = true;
-        let erased = self.flash.erase(from, to).await;
+        let erased = self.flash.erase(sector, sector + SECTOR).await;
         // That took long enough.
         self.since_rest = 0;
         yield_now().await;

@@ -84,8 +84,10 @@ pub(super) struct Queue {
 /// The beginning of a sector that is in use.
 struct Start {
     generation: u32,
-    /// The sector that was copied, and whether all of it was.
-    copied: Option<(u32, bool)>,
+    /// The generation of the sector that was copied; [`UNWRITTEN`]: none.
+    copied: u32,
+    /// Whether all of it was.
+    complete: bool,
 }
 
 impl Queue {
@@ -108,23 +110,19 @@ impl Queue {
             damaged: 0,
         };
         for index in 0..queue.sectors {
-            match queue.start_of(medium, index)? {
-                Some(Start {
-                    copied: Some((_, false)),
-                    ..
-                }) => queue.retire(medium, index)?,
-                Some(Start {
-                    copied: Some((old, true)),
-                    ..
-                }) => {
-                    // Said once more, should the power have gone while it was said.
-                    let done = queue.sector(index) + 3 * WORD as u32;
-                    if medium.word(done)? != [0; WORD] {
-                        medium.clear(done)?;
-                    }
-                    queue.retire_generation(medium, old)?;
+            let copying = queue.start_of(medium, index)?;
+            let Some(start) = copying.filter(|start| start.copied != UNWRITTEN) else {
+                continue;
+            };
+            if start.complete {
+                // Said once more, should the power have gone while it was said.
+                let done = queue.sector(index) + 3 * WORD as u32;
+                if medium.word(done)? != [0; WORD] {
+                    medium.clear(done)?;
                 }
-                _ => {}
+                queue.retire_generation(medium, start.copied)?;
+            } else {
+                queue.retire(medium, index)?;
             }
         }
         for index in 0..queue.sectors {
@@ -167,9 +165,7 @@ impl Queue {
     ) -> Result<(), Failed> {
         for sector in range.clone().step_by(SECTOR as usize) {
             medium.rest().await;
-            if !medium.is_blank(sector..sector + SECTOR)? {
-                medium.erase(sector, sector + SECTOR).await?;
-            }
+            medium.free(sector).await?;
         }
         Ok(())
     }
@@ -205,7 +201,8 @@ impl Queue {
         let valid = check == generation ^ MARK && generation < u32::MAX / 2;
         Ok(valid.then_some(Start {
             generation,
-            copied: (copied != UNWRITTEN).then_some((copied, is_cleared(done))),
+            copied,
+            complete: is_cleared(done),
         }))
     }
 
@@ -250,9 +247,7 @@ impl Queue {
                 continue;
             }
             let sector = self.sector(index);
-            if !medium.is_blank(sector..sector + SECTOR)? {
-                medium.erase(sector, sector + SECTOR).await?;
-            }
+            medium.free(sector).await?;
             let header = [generation, generation ^ MARK, copied].map(u32::to_le_bytes);
             medium.write(sector, header.as_flattened()).await?;
             self.head = Some((index, generation));

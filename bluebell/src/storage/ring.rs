@@ -122,7 +122,7 @@ impl Ring {
         for index in ring.sectors..given {
             if ring.sequence(medium, index)?.is_some() {
                 let sector = ring.sector(index);
-                medium.erase(sector, sector + SECTOR).await?;
+                medium.erase(sector).await?;
             }
         }
         for index in 0..ring.sectors {
@@ -224,9 +224,7 @@ impl Ring {
             None => (0, 1),
         };
         let sector = self.sector(index);
-        if !medium.is_blank(sector..sector + SECTOR)? {
-            medium.erase(sector, sector + SECTOR).await?;
-        }
+        medium.free(sector).await?;
         let header = [sequence, sequence ^ MARK].map(u32::to_le_bytes);
         medium.write(sector, header.as_flattened()).await?;
         self.newest = Some((index, sequence));

@@ -104,13 +104,13 @@ impl<F: MultiwriteNorFlash> Map<'_, F> {
     async fn repair(&mut self) -> Result<(), MapError> {
         for sector in self.sectors() {
             if matches!(self.state(sector), Err(MapError::Damaged)) {
-                self.medium.erase(sector, sector + SECTOR).await?;
+                self.medium.erase(sector).await?;
             }
         }
         if let Some(in_use) = self.first(Sector::InUse)? {
             let oldest = self.after(in_use);
             if self.state(oldest)? != Sector::Open {
-                self.medium.erase(in_use, in_use + SECTOR).await?;
+                self.medium.erase(in_use).await?;
                 self.medium.clear(in_use)?;
                 self.move_items(oldest, in_use).await?;
             }
@@ -137,7 +137,7 @@ impl<F: MultiwriteNorFlash> Map<'_, F> {
                 place.write(self.medium, self.work).await?;
             }
         }
-        Ok(self.medium.erase(oldest, oldest + SECTOR).await?)
+        Ok(self.medium.erase(oldest).await?)
     }
 
     /// The newest sound item that begins with `key`.
