@@ -13,9 +13,15 @@ pub(crate) fn put(into: &mut [u8], pieces: &[&[u8]]) -> Option<usize> {
     into.len().checked_sub(left)
 }
 
+/// Copies the first `length` bytes of `from` to the start of `into`; `None` when either is shorter.
+pub(crate) fn copy(from: &[u8], into: &mut [u8], length: usize) -> Option<()> {
+    into.get_mut(..length)?.copy_from_slice(from.get(..length)?);
+    Some(())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::put;
+    use super::{copy, put};
 
     #[test]
     fn pieces_stand_one_after_the_other_and_what_is_behind_them_stays() {
@@ -25,6 +31,15 @@ mod tests {
         assert_eq!(put(&mut room, &[b"123", b"456"]), Some(6));
         assert_eq!(&room, b"123456");
         assert_eq!(put(&mut room, &[]), Some(0));
+    }
+
+    #[test]
+    fn the_beginning_is_copied_if_both_have_it() {
+        let mut room = *b"......";
+        assert_eq!(copy(b"abcd", &mut room, 3), Some(()));
+        assert_eq!(&room, b"abc...");
+        assert_eq!(copy(b"abcd", &mut room, 5), None);
+        assert_eq!(copy(b"abcdefgh", &mut room, 7), None);
     }
 
     #[test]

@@ -11,12 +11,13 @@
 
 use core::fmt;
 
-use chacha20poly1305::{AeadInPlace, ChaCha20Poly1305, KeyInit, Nonce};
+use chacha20poly1305::{AeadInPlace, ChaCha20Poly1305, KeyInit};
 use hkdf::SimpleHkdf;
 use sha2::{Digest, Sha256};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::board::System;
+use crate::pieces::put;
 use crate::storage::{Key, ReadError, Store, WriteError};
 
 /// Where the device's own secret is stored.
@@ -179,20 +180,15 @@ impl<'b> Vault<'b> {
         let sealed = sealed
             .get_mut(..plaintext.len().saturating_add(OVERHEAD))
             .ok_or(SealError::TooLong)?;
-        let (head, rest) = sealed.split_at_mut(1 + NONCE);
-        let (text, tag) = rest.split_at_mut(plaintext.len());
-        head[0] = VERSION;
-        self.system.entropy(&mut head[1..]);
-        text.copy_from_slice(plaintext);
-        let made = self
-            .cipher()
-            .encrypt_in_place_detached(
-                Nonce::from_slice(&head[1..]),
-                &context(key, associated),
-                text,
-            )
-            .map_err(|_| SealError::TooLong)?;
-        tag.copy_from_slice(&made);
+        let parts = Parts::of(sealed).ok_or(SealError::TooLong)?;
+        *parts.version = VERSION;
+        self.system.entropy(parts.nonce);
+        put(parts.text, &[plaintext]).ok_or(SealError::TooLong)?;
+        let context = context(key, associated);
+        let nonce = (&*parts.nonce).into();
+        let cipher = self.cipher();
+        let made = cipher.encrypt_in_place_detached(nonce, &context, parts.text);
+        *parts.tag = made.map_err(|_| SealError::TooLong)?.into();
         Ok(sealed)
     }
 
@@ -208,17 +204,16 @@ impl<'b> Vault<'b> {
         sealed: &'s mut [u8],
     ) -> Result<&'s [u8], OpenError> {
         let opened = (|| {
-            let length = sealed.len().checked_sub(OVERHEAD)?;
-            let (head, rest) = sealed.split_at_mut(1 + NONCE);
-            let (text, tag) = rest.split_at_mut(length);
+            let parts = Parts::of(sealed)?;
             let context = context(key, associated);
-            let nonce = Nonce::from_slice(&head[1..]);
+            let (nonce, tag) = ((&*parts.nonce).into(), (&*parts.tag).into());
             let cipher = self.cipher();
-            let opened = cipher.decrypt_in_place_detached(nonce, &context, text, (&*tag).into());
-            (head[0] == VERSION && opened.is_ok()).then_some(length)
+            let opened = cipher.decrypt_in_place_detached(nonce, &context, parts.text, tag);
+            let end = 1 + NONCE + parts.text.len();
+            (*parts.version == VERSION && opened.is_ok()).then_some(end)
         })();
         match opened {
-            Some(length) => Ok(&sealed[1 + NONCE..][..length]),
+            Some(end) => Ok(sealed.get(1 + NONCE..end).unwrap_or_default()),
             None => {
                 sealed.zeroize();
                 Err(OpenError::Refused)
@@ -265,8 +260,8 @@ impl<'b> Vault<'b> {
             Some(sealed) => sealed.len(),
             None => return Ok(None),
         };
-        self.open_in_place(key, associated, &mut buffer[..length])
-            .map(Some)
+        let sealed = buffer.get_mut(..length).unwrap_or_default();
+        self.open_in_place(key, associated, sealed).map(Some)
     }
 
     /// 32 bytes that are always the same for this device and `purpose`, and that tell nothing of any
@@ -278,6 +273,28 @@ impl<'b> Vault<'b> {
 
     fn cipher(&self) -> ChaCha20Poly1305 {
         ChaCha20Poly1305::new((&*self.sealing).into())
+    }
+}
+
+/// What a sealed text is made of.
+struct Parts<'s> {
+    version: &'s mut u8,
+    nonce: &'s mut [u8; NONCE],
+    text: &'s mut [u8],
+    tag: &'s mut [u8; TAG],
+}
+
+impl<'s> Parts<'s> {
+    fn of(sealed: &'s mut [u8]) -> Option<Self> {
+        let (version, rest) = sealed.split_first_mut()?;
+        let (nonce, rest) = rest.split_first_chunk_mut()?;
+        let (text, tag) = rest.split_last_chunk_mut()?;
+        Some(Self {
+            version,
+            nonce,
+            text,
+            tag,
+        })
     }
 }
 

@@ -45,6 +45,7 @@ use self::owner::Owner;
 use self::queue::MESSAGE_MOST;
 use crate::board::FlashLayout;
 use crate::log::Log;
+use crate::pieces::copy;
 
 /// Memory of a [`Store`], of which `VALUE` bytes bound the longest value and the log's batches.
 ///
@@ -115,11 +116,12 @@ impl<'m> Store<'m> {
         let mut request = |_: &mut [u8]| Ok(Request::Get { key: *key, most });
         let mut take = |mailbox: &[u8], outcome| {
             if let Outcome::Value(length) = outcome {
-                buffer[..length].copy_from_slice(&mailbox[..length]);
+                // Both have as much: the owner has seen to it.
+                let _ = copy(mailbox, buffer, length);
             }
         };
         match self.mailbox.ask(&mut request, &mut take).await? {
-            Outcome::Value(length) => Ok(Some(&buffer[..length])),
+            Outcome::Value(length) => Ok(buffer.get(..length)),
             _ => Ok(None),
         }
     }
@@ -271,7 +273,8 @@ impl<'m> Store<'m> {
         let mut request = |_: &mut [u8]| Ok(Request::LogRead { cursor, most });
         let mut take = |mailbox: &[u8], outcome| {
             if let Outcome::Chunk(length, _) = outcome {
-                buffer[..length].copy_from_slice(&mailbox[..length]);
+                // As above.
+                let _ = copy(mailbox, buffer, length);
             }
         };
         match self.mailbox.ask(&mut request, &mut take).await? {

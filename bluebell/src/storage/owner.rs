@@ -12,6 +12,7 @@ use super::{Condition, Unreadable};
 use crate::board::FlashLayout;
 use crate::log;
 use crate::log::Log;
+use crate::pieces::copy;
 
 /// How often a damaged store is mended for one request: once by opening it, once by starting afresh.
 const MENDINGS: usize = 2;
@@ -341,7 +342,7 @@ impl<'a, 'l, F: MultiwriteNorFlash> Owner<'a, 'l, F> {
                 let most = buffer.len();
                 Ok(match queue.next(medium, after, most, self.work).await? {
                     Some((place, name, length)) => {
-                        buffer[..length].copy_from_slice(&self.work[..length]);
+                        copy(self.work, buffer, length).ok_or(Failure::Flash)?;
                         Outcome::Waiting {
                             place,
                             name,

@@ -19,7 +19,7 @@ use embedded_storage_async::nor_flash::NorFlash;
 use super::crc::crc16;
 use super::mailbox::Failure;
 use super::medium::{Failed, Medium, SECTOR, WORD};
-use crate::pieces::put;
+use crate::pieces::{copy, put};
 
 /// Distinguishes a sector's check word from everything else; the last byte is the format's version.
 const MARK: u32 = u32::from_le_bytes(*b"log\x01");
@@ -265,7 +265,7 @@ impl Ring {
                         let needed = 1 + usize::from(entries[0]);
                         return Err(Failure::BufferTooSmall { needed });
                     }
-                    into[..taken].copy_from_slice(&entries[..taken]);
+                    copy(entries, into, taken).ok_or(Failure::Flash)?;
                     cursor.entry += taken;
                     return Ok((taken, cursor));
                 }
