@@ -171,16 +171,15 @@ async fn overwrite<F: MultiwriteNorFlash>(
     words: Range<u32>,
 ) -> Result<(), Failed> {
     const ZEROS: [u8; 64] = [0; 64];
-    let mut chunk = [0; ZEROS.len()];
     let mut address = words.start;
     while address < words.end {
         medium.rest().await;
-        let length = ((words.end - address) as usize).min(ZEROS.len());
-        medium.read(address, &mut chunk[..length])?;
-        if chunk[..length] != ZEROS[..length] {
-            medium.write(address, &ZEROS[..length]).await?;
+        let left = (words.end - address) as usize;
+        let zeros = ZEROS.get(..left).unwrap_or(&ZEROS);
+        if !medium.holds(address, zeros)? {
+            medium.write(address, zeros).await?;
         }
-        address += length as u32;
+        address += zeros.len() as u32;
     }
     Ok(())
 }

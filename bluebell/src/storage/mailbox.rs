@@ -6,7 +6,7 @@
 
 use core::cell::{Cell, RefCell};
 use core::future::poll_fn;
-use core::task::Poll;
+use core::task::{Context, Poll};
 
 use embassy_futures::yield_now;
 use embassy_sync::waitqueue::{MultiWakerRegistration, WakerRegistration};
@@ -151,8 +151,7 @@ impl<'m> Mailbox<'m> {
             if matches!(self.state.get(), State::Idle) {
                 Poll::Ready(())
             } else {
-                self.clients.borrow_mut().register(context.waker());
-                Poll::Pending
+                self.wait(context)
             }
         })
         .await;
@@ -168,16 +167,19 @@ impl<'m> Mailbox<'m> {
         self.owner.borrow_mut().wake();
         let answer = poll_fn(|context| match self.state.get() {
             State::Answered(answer) => Poll::Ready(answer),
-            _ => {
-                self.clients.borrow_mut().register(context.waker());
-                Poll::Pending
-            }
+            _ => self.wait(context),
         })
         .await;
         if let Ok(outcome) = answer {
             take(&self.buffer.borrow(), outcome);
         }
         answer
+    }
+
+    /// Has a client woken when the state changes.
+    fn wait<T>(&self, context: &Context<'_>) -> Poll<T> {
+        self.clients.borrow_mut().register(context.waker());
+        Poll::Pending
     }
 
     /// Waits for a request and takes it, with the buffer.

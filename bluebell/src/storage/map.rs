@@ -188,13 +188,16 @@ impl<F: MultiwriteNorFlash> Map<'_, F> {
     pub(super) async fn format(&mut self) -> Result<(), MapError> {
         let start = self.range.start;
         self.medium.free(start).await?;
-        self.store(&FORMAT, &format_record(VERSION)).await
+        self.store(&FORMAT, format_record(VERSION).as_flattened())
+            .await
     }
 
     /// Puts the format's record back that damage, or the repair of damaged sectors, has cost. In a full
     /// store it stays away, and another boot tries again.
     pub(super) async fn mend_format(&mut self) -> Result<(), MapError> {
-        let stored = self.store(&FORMAT, &format_record(VERSION)).await;
+        let stored = self
+            .store(&FORMAT, format_record(VERSION).as_flattened())
+            .await;
         self.medium.take_erased();
         match stored {
             Err(MapError::Full) => Ok(()),
@@ -205,7 +208,8 @@ impl<F: MultiwriteNorFlash> Map<'_, F> {
     /// Makes an image of an older version one of this: all that this one adds is in place. Nothing is left
     /// of the older record, which would count again should this one be damaged.
     pub(super) async fn raise_format(&mut self) -> Result<(), MapError> {
-        self.replace(&FORMAT, &format_record(VERSION)).await
+        self.replace(&FORMAT, format_record(VERSION).as_flattened())
+            .await
     }
 
     /// Erases the region, sector by sector, and makes it ready.
@@ -245,17 +249,14 @@ pub(super) enum Format {
 }
 
 /// The version, and its complement so that a torn record is recognised.
-fn format_record(version: u32) -> [u8; 2 * WORD] {
-    let mut record = [0; 2 * WORD];
-    record[..WORD].copy_from_slice(&version.to_le_bytes());
-    record[WORD..].copy_from_slice(&(!version).to_le_bytes());
-    record
+fn format_record(version: u32) -> [[u8; WORD]; 2] {
+    [version, !version].map(u32::to_le_bytes)
 }
 
 /// The version that a whole record tells.
 fn version_of(record: &[u8]) -> Option<u32> {
     let version = u32::from_le_bytes(*record.first_chunk()?);
-    (record == format_record(version)).then_some(version)
+    (record == format_record(version).as_flattened()).then_some(version)
 }
 
 /// What lies in the store's region, without changing it.

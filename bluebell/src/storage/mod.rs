@@ -173,11 +173,8 @@ impl<'m> Store<'m> {
     async fn put_either(&self, key: &Key, value: &[u8], secret: bool) -> Result<(), WriteError> {
         let mut request = |mailbox: &mut [u8]| {
             let most = mailbox.len().min(VALUE_MOST);
-            let place = mailbox.get_mut(..value.len().min(most + 1));
-            let place = place.filter(|place| place.len() == value.len());
-            place
-                .ok_or(Failure::TooLong { most })?
-                .copy_from_slice(value);
+            let place = mailbox.get_mut(..most).unwrap_or_default();
+            copy(value, place, value.len()).ok_or(Failure::TooLong { most })?;
             Ok(Request::Put {
                 key: *key,
                 length: value.len(),
@@ -273,7 +270,6 @@ impl<'m> Store<'m> {
         let mut request = |_: &mut [u8]| Ok(Request::LogRead { cursor, most });
         let mut take = |mailbox: &[u8], outcome| {
             if let Outcome::Chunk(length, _) = outcome {
-                // As above.
                 let _ = copy(mailbox, buffer, length);
             }
         };
