@@ -24,6 +24,8 @@ mod panic;
 pub mod pins;
 #[cfg(target_os = "none")]
 mod radio;
+#[cfg(all(target_os = "none", target_arch = "riscv32"))]
+mod saves;
 #[cfg(target_os = "none")]
 mod start;
 #[cfg(target_os = "none")]

@@ -40,6 +40,10 @@ mod time;
 #[cfg(target_os = "none")]
 mod world;
 
+// Keeps registers as firmware of a chip does: boards/esp/src/saves.rs says how.
+#[cfg(target_os = "none")]
+core::arch::global_asm!(include_str!("../../esp/src/saves.s"));
+
 #[cfg(target_os = "none")]
 pub use self::{
     console::{Commands, Console},
