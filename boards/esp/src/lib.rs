@@ -4,18 +4,22 @@
 //! scheduler that the radio needs, the radio, two network stacks and the watchdog, and runs the
 //! device as a task whose memory is static.
 //!
-//! What needs no chip ([`layout`], [`reason`], [`crash`]) is built and tested on any host; the rest
+//! What needs no chip ([`layout`], [`print`], [`sha1`], [`reason`], [`crash`]) is built and tested on any host; the rest
 //! only for bare metal.
 #![cfg_attr(target_os = "none", no_std)]
 
 pub mod crash;
 pub mod layout;
+pub mod print;
 pub mod reason;
+pub mod sha1;
 
 #[cfg(target_os = "none")]
 mod console;
 #[cfg(target_os = "none")]
 mod flash;
+#[cfg(all(target_os = "none", target_arch = "riscv32"))]
+mod instead;
 #[cfg(all(target_os = "none", target_arch = "riscv32"))]
 mod near;
 #[cfg(target_os = "none")]
