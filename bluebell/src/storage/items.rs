@@ -184,7 +184,7 @@ async fn overwrite<F: MultiwriteNorFlash>(
     Ok(())
 }
 
-/// Walks over the items of one sector, in the way of the crate that wrote them.
+/// Walks over the items of one sector, between its marks.
 pub(super) struct Items {
     next: u32,
     end: u32,
@@ -256,6 +256,7 @@ pub(super) async fn scrub<F: MultiwriteNorFlash>(
     };
     let skip = encoded.len() as u32;
     for sector in range.step_by(SECTOR as usize) {
+        medium.rest().await;
         let mut items = Items::of_sector(sector);
         let mut from = items.next;
         while let Some(item) = items.next(medium)? {
@@ -284,9 +285,14 @@ pub(super) async fn scrub_astray<F: MultiwriteNorFlash>(
     range: Range<u32>,
     value: &[u8],
 ) -> Result<(), Failed> {
+    // Blank words look like a value of ones, which tells nothing.
+    if value.iter().all(|byte| *byte == 0xFF) {
+        return Ok(());
+    }
     for sector in range.step_by(SECTOR as usize) {
+        medium.rest().await;
         let mut items = Items::of_sector(sector);
-        let mut from = sector;
+        let mut from = items.next;
         while let Some(item) = items.next(medium)? {
             overwrite_copies(medium, from..item.address, value).await?;
             if !item.is_sound(medium)? {
@@ -294,7 +300,7 @@ pub(super) async fn scrub_astray<F: MultiwriteNorFlash>(
             }
             from = item.end();
         }
-        overwrite_copies(medium, from..sector + SECTOR, value).await?;
+        overwrite_copies(medium, from..items.end, value).await?;
     }
     Ok(())
 }

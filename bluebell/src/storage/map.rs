@@ -294,7 +294,19 @@ async fn look<F: NorFlash>(
         Some(version) if version > VERSION => Err(Unreadable::Version(version)),
         Some(_) => Ok(Condition::Ready),
         None if ours => Ok(Condition::Ready),
-        None if medium.is_blank(range.start + FIRST_RECORD..range.end)? => Ok(Condition::Blank),
+        None if is_blank(medium, range).await? => Ok(Condition::Blank),
         None => Err(Unreadable::Foreign),
     })
+}
+
+/// Whether nothing is written but, at most, a first record.
+async fn is_blank<F: NorFlash>(medium: &mut Medium<F>, range: &Range<u32>) -> Result<bool, Failed> {
+    let begin = range.start + FIRST_RECORD;
+    for sector in range.clone().step_by(SECTOR as usize) {
+        medium.rest().await;
+        if !medium.is_blank(sector.max(begin)..sector + SECTOR)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

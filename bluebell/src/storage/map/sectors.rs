@@ -84,6 +84,7 @@ impl<F: MultiwriteNorFlash> Map<'_, F> {
             if self.state(open)? != Sector::Open {
                 return Err(MapError::Damaged);
             }
+            self.medium.rest().await;
             let mut items = Items::of_sector(in_use);
             while items.next(self.medium)?.is_some() {}
             let length = compose(key, value, self.work).ok_or(MapError::Full)?;

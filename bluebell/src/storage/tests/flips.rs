@@ -117,6 +117,25 @@ fn a_value_is_put_into_an_image_with_a_flipped_bit() {
 }
 
 #[test]
+fn a_value_of_ones_that_meets_a_flipped_bit_costs_no_other_value() {
+    let image = in_use().image();
+    let end = image[..SECTOR].iter().rposition(|byte| *byte != 0xFF);
+    let end = end.unwrap().next_multiple_of(4);
+    let expected = boot(&in_use(), everything);
+    for value in [&[][..], &[0xFF], &[0xFF; 4], &[0xFF; 9]] {
+        // In the header of the new item, in its key and behind that.
+        for byte in end..end + 20 {
+            let flash = flipped(&image, byte, 3);
+            boot(&flash, async |store| store.put(&PUT, value).await.unwrap());
+            let (mut found, lines) = boot_and_log(&flash, everything);
+            assert_eq!(found.remove(&PUT).as_deref(), Some(value), "byte {byte}");
+            assert_eq!(found, expected, "byte {byte}");
+            assert_eq!(lines.len(), 0, "{lines:?}");
+        }
+    }
+}
+
+#[test]
 fn a_cut_while_a_lost_record_of_the_format_is_written_anew_loses_nothing() {
     let flash = in_use();
     let values = boot(&flash, everything);

@@ -9,6 +9,7 @@ mod log_ring;
 mod peer;
 mod queue;
 mod queue_history;
+mod turns;
 mod wear;
 
 use std::collections::BTreeMap;
