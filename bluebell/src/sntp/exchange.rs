@@ -127,11 +127,11 @@ pub(super) async fn exchange<S: UdpSend + UdpReceive>(
         // Bounded, so that a flood which never lets the socket run dry does not hold up the device.
         for _ in 0..STRAYS {
             let received = socket.receive(&mut datagram).await;
-            let (length, from) = received.map_err(|_| Refusal::NotSent)?;
             let at = Instant::now();
-            // Anybody can send others, so they must not end the wait for the true one.
-            let packet = datagram.get(..length).unwrap_or(&datagram).first_chunk();
-            if let Some(packet) = packet
+            // Anybody can send others, so they must not end the wait for the true one; nor must one that is too long,
+            // of which some sockets say that it could not be received.
+            if let Ok((length, from)) = received
+                && let Some(packet) = datagram.get(..length).unwrap_or(&datagram).first_chunk()
                 && from == *server
                 && packet[24..32] == nonce
             {

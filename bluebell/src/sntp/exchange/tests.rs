@@ -2,6 +2,7 @@ use std::cell::Cell;
 
 use embassy_futures::block_on;
 use proptest::prelude::*;
+use sim::time::run_virtual;
 use sntpc::{Error, KissOfDeathCode, NtpContext, NtpTimestampGenerator, NtpUdpSocket};
 
 use super::*;
@@ -155,6 +156,56 @@ fn a_time_is_the_one_nearest_to_what_is_known_in_whichever_era() {
                 UnixTime::from_seconds(about),
             );
             assert_eq!(read, UnixTime::from_seconds(seconds).plus_micros(500_000));
+        }
+    }
+}
+
+/// A socket whose first datagrams are longer than the room they are read into, which embassy-net's refuses.
+struct Flooded {
+    question: [u8; PACKET],
+    floods: usize,
+}
+
+impl edge_nal::io::ErrorType for Flooded {
+    type Error = edge_nal::io::ErrorKind;
+}
+
+impl UdpSend for Flooded {
+    async fn send(&mut self, _: SocketAddr, question: &[u8]) -> Result<(), Self::Error> {
+        self.question.copy_from_slice(question);
+        Ok(())
+    }
+}
+
+impl UdpReceive for Flooded {
+    async fn receive(&mut self, buffer: &mut [u8]) -> Result<(usize, SocketAddr), Self::Error> {
+        if self.floods > 0 {
+            self.floods -= 1;
+            return Err(edge_nal::io::ErrorKind::Other);
+        }
+        let mut packet = [0; PACKET];
+        (packet[0], packet[1]) = (0x24, 2);
+        packet[24..32].copy_from_slice(&self.question[40..]);
+        timestamps(&mut packet, 32, NOW);
+        timestamps(&mut packet, 40, NOW);
+        buffer[..PACKET].copy_from_slice(&packet);
+        Ok((PACKET, SERVER))
+    }
+}
+
+const NOW: UnixTime = UnixTime::from_seconds(1_790_000_000);
+
+#[test]
+fn datagrams_that_are_too_long_do_not_end_the_wait_for_the_answer() {
+    for floods in [0, 1, STRAYS - 1, STRAYS] {
+        let socket = Flooded {
+            question: [0; PACKET],
+            floods,
+        };
+        let answer = run_virtual(exchange(socket, &SERVER, NOW, [7; 8]));
+        match answer {
+            Ok(answer) => assert!(floods < STRAYS && answer.time == NOW, "{answer:?}"),
+            Err(refusal) => assert_eq!((floods, refusal), (STRAYS, Refusal::Mismatched)),
         }
     }
 }
