@@ -230,5 +230,8 @@ fn the_plain_page_speaks_the_language_that_is_asked_for() {
         let pieces = Pieces::Plain(Submission::default(), language);
         let text = std::string::String::from_utf8(body(&pieces, &worst(1, 'a'), false).0).unwrap();
         assert!(text.contains(tag) && text.contains(title), "{text}");
+        // The policy names this one alone.
+        let style = include_str!("../../../web/built/plain.css");
+        assert!(text.contains(&std::format!(">{style}<")), "{text}");
     }
 }

@@ -6,6 +6,7 @@
 use core::fmt::{self, Write};
 
 use super::Backend;
+use super::inflate;
 use super::pages::nth_network;
 use super::request::Language;
 use super::text::Html;
@@ -14,7 +15,7 @@ use crate::wifi::{Auth, JoinFailure, JoinStep, Submission, SubmissionState};
 /// What the page may load and do.
 pub(super) const POLICY: &str = include_str!("../../../web/built/plain.policy");
 
-const STYLE: &str = include_str!("../../../web/built/plain.css");
+const STYLE: &[u8] = include_bytes!("../../../web/built/plain.css.gz");
 
 /// How much of the style goes into one piece.
 const STYLE_PIECE: usize = 512;
@@ -160,15 +161,16 @@ pub(super) fn write(
     out: &mut dyn Write,
 ) -> Result<bool, fmt::Error> {
     let words = language.words();
-    let styles = STYLE.len().div_ceil(STYLE_PIECE);
+    let styles = inflate::length(STYLE).div_ceil(STYLE_PIECE);
     if index == 0 {
         return top(submission, words, out).map(|()| true);
     }
     if index <= styles {
-        let start = (index - 1) * STYLE_PIECE;
-        let end = STYLE.len().min(start + STYLE_PIECE);
+        let mut piece = [0; STYLE_PIECE];
+        let length = inflate::read(STYLE, (index - 1) * STYLE_PIECE, &mut piece);
+        let piece = piece.get(..length).unwrap_or_default();
         // The style is ASCII, so it may be cut anywhere.
-        out.write_str(STYLE.get(start..end).unwrap_or_default())?;
+        out.write_str(core::str::from_utf8(piece).unwrap_or_default())?;
         return Ok(true);
     }
     let Some(position) = index.checked_sub(styles + 2) else {
