@@ -9,7 +9,7 @@ use core::future::{Future, poll_fn};
 use core::net::SocketAddr;
 use core::pin::pin;
 use core::ptr::NonNull;
-use core::task::Poll;
+use core::task::{Context, Poll};
 
 use edge_nal::{Close, Readable, TcpAccept, TcpShutdown, TcpSplit};
 use embassy_futures::join::join;
@@ -161,18 +161,18 @@ impl ErrorType for Socket<'_> {
 }
 
 impl Read for Socket<'_> {
-    async fn read(&mut self, room: &mut [u8]) -> Result<usize, TcpError> {
-        Ok(self.inner.read(room).await?)
+    fn read(&mut self, room: &mut [u8]) -> impl Future<Output = Result<usize, TcpError>> {
+        poll_fn(move |context| step(self.inner.read(room), context))
     }
 }
 
 impl Write for Socket<'_> {
-    async fn write(&mut self, bytes: &[u8]) -> Result<usize, TcpError> {
-        Ok(self.inner.write(bytes).await?)
+    fn write(&mut self, bytes: &[u8]) -> impl Future<Output = Result<usize, TcpError>> {
+        poll_fn(move |context| step(self.inner.write(bytes), context))
     }
 
-    async fn flush(&mut self) -> Result<(), TcpError> {
-        Ok(self.inner.flush().await?)
+    fn flush(&mut self) -> impl Future<Output = Result<(), TcpError>> {
+        poll_fn(move |context| step(self.inner.flush(), context))
     }
 }
 
@@ -209,10 +209,19 @@ impl TcpShutdown for Socket<'_> {
         Ok(())
     }
 
-    async fn abort(&mut self) -> Result<(), TcpError> {
+    fn abort(&mut self) -> impl Future<Output = Result<(), TcpError>> {
         self.inner.abort();
-        Ok(self.inner.flush().await?)
+        self.flush()
     }
+}
+
+/// Polls what the stack does to read, write or flush. That keeps nothing between two polls, so that each poll
+/// can begin it anew.
+fn step<T>(
+    doing: impl Future<Output = Result<T, Error>>,
+    context: &mut Context<'_>,
+) -> Poll<Result<T, TcpError>> {
+    pin!(doing).poll(context).map_err(TcpError::from)
 }
 
 /// Reads to the end.
@@ -236,8 +245,8 @@ impl ErrorType for Sending<'_> {
 }
 
 impl Read for Receiving<'_> {
-    async fn read(&mut self, room: &mut [u8]) -> Result<usize, TcpError> {
-        Ok(self.0.read(room).await?)
+    fn read(&mut self, room: &mut [u8]) -> impl Future<Output = Result<usize, TcpError>> {
+        poll_fn(move |context| step(self.0.read(room), context))
     }
 }
 
@@ -250,12 +259,12 @@ impl Readable for Receiving<'_> {
 }
 
 impl Write for Sending<'_> {
-    async fn write(&mut self, bytes: &[u8]) -> Result<usize, TcpError> {
-        Ok(self.0.write(bytes).await?)
+    fn write(&mut self, bytes: &[u8]) -> impl Future<Output = Result<usize, TcpError>> {
+        poll_fn(move |context| step(self.0.write(bytes), context))
     }
 
-    async fn flush(&mut self) -> Result<(), TcpError> {
-        Ok(self.0.flush().await?)
+    fn flush(&mut self) -> impl Future<Output = Result<(), TcpError>> {
+        poll_fn(move |context| step(self.0.flush(), context))
     }
 }
 
