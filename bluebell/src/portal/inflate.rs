@@ -73,7 +73,7 @@ fn block(input: &mut Input<'_>, output: &mut Output<'_>) -> Option<bool> {
         2 => described(input, &mut lengths)?,
         _ => return None,
     };
-    let distances = Table::new(lengths.get(literals..literals + distances)?);
+    let distances = Table::new(lengths.get(literals..)?.get(..distances)?);
     let literals = Table::new(lengths.get(..literals)?);
     loop {
         let symbol = literals.symbol(input)?;
@@ -82,12 +82,12 @@ fn block(input: &mut Input<'_>, output: &mut Output<'_>) -> Option<bool> {
             256 => return Some(last),
             _ => {
                 let length = match symbol - 257 {
-                    symbol @ 0..28 => 3 + extended(input, symbol, 2)?,
+                    symbol @ 0..28 => 3 + usize::from(extended(input, symbol, 2)?),
                     28 => 258,
                     _ => return None,
                 };
                 let symbol = distances.symbol(input)?;
-                let distance = 1 + extended(input, symbol, 1)?;
+                let distance = 1 + usize::from(extended(input, symbol, 1)?);
                 output.repeat(distance, length)?;
             }
         }
@@ -95,21 +95,21 @@ fn block(input: &mut Input<'_>, output: &mut Output<'_>) -> Option<bool> {
 }
 
 /// What a symbol stands for that goes with more bits: each `2^group` symbols take one bit more.
-fn extended(input: &mut Input<'_>, symbol: u16, group: u32) -> Option<usize> {
+fn extended(input: &mut Input<'_>, symbol: u16, group: u32) -> Option<u16> {
     let per_bit = 1 << group;
     if symbol < 2 * per_bit {
-        return Some(usize::from(symbol));
+        return Some(symbol);
     }
     let more = u32::from(symbol >> group) - 1;
-    let base = usize::from(per_bit + symbol % per_bit).checked_shl(more)?;
-    Some(base + input.bits(more)? as usize)
+    let base = (per_bit + symbol % per_bit).checked_shl(more)?;
+    base.checked_add(input.bits(more)?)
 }
 
 /// Reads the lengths of the codes of a block that brings its own.
 fn described(input: &mut Input<'_>, lengths: &mut [u8; 320]) -> Option<(usize, usize)> {
-    let literals = input.bits(5)? as usize + 257;
-    let distances = input.bits(5)? as usize + 1;
-    let count = input.bits(4)? as usize + 4;
+    let literals = usize::from(input.bits(5)?) + 257;
+    let distances = usize::from(input.bits(5)?) + 1;
+    let count = usize::from(input.bits(4)?) + 4;
     let mut order = [0; ORDER.len()];
     for index in ORDER.iter().take(count) {
         *order.get_mut(usize::from(*index))? = input.bits(3)? as u8;
@@ -118,12 +118,15 @@ fn described(input: &mut Input<'_>, lengths: &mut [u8; 320]) -> Option<(usize, u
     let mut at = 0;
     while at < literals + distances {
         let (value, times) = match table.symbol(input)? {
-            16 => (*lengths.get(at.checked_sub(1)?)?, 3 + input.bits(2)?),
-            17 => (0, 3 + input.bits(3)?),
-            18 => (0, 11 + input.bits(7)?),
+            16 => (
+                *lengths.get(at.checked_sub(1)?)?,
+                3 + usize::from(input.bits(2)?),
+            ),
+            17 => (0, 3 + usize::from(input.bits(3)?)),
+            18 => (0, 11 + usize::from(input.bits(7)?)),
             length => (length as u8, 1),
         };
-        let end = at + times as usize;
+        let end = at + times;
         lengths.get_mut(at..end)?.fill(value);
         at = end;
     }
@@ -163,7 +166,7 @@ impl Table {
         let (mut code, mut first, mut index) = (0, 0, 0);
         for count in &self.counts[1..] {
             let count = u32::from(*count);
-            code |= input.bits(1)?;
+            code |= u32::from(input.bits(1)?);
             if code < first + count {
                 let place = index + code.checked_sub(first)?;
                 return self.symbols.get(place as usize).copied();
@@ -185,7 +188,7 @@ struct Input<'b> {
 
 impl Input<'_> {
     /// At most 16 bits.
-    fn bits(&mut self, wanted: u32) -> Option<u32> {
+    fn bits(&mut self, wanted: u32) -> Option<u16> {
         while self.count < wanted {
             self.held |= u32::from(*self.bytes.next()?) << self.count;
             self.count += 8;
@@ -193,7 +196,7 @@ impl Input<'_> {
         let bits = self.held & ((1 << wanted) - 1);
         self.held >>= wanted;
         self.count -= wanted;
-        Some(bits)
+        Some(bits as u16)
     }
 }
 
