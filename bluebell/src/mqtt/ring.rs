@@ -1,5 +1,7 @@
 //! A ring of bytes over memory of the caller, in which records follow each other without gaps.
 
+use crate::pieces::put;
+
 /// Bytes that leave in the order in which they came.
 pub(super) struct Ring<'m> {
     bytes: &'m mut [u8],
@@ -40,10 +42,10 @@ impl<'m> Ring<'m> {
         }
         for part in parts {
             let at = self.position(self.used);
-            let first = part.len().min(self.bytes.len() - at);
-            let (before, after) = part.split_at(first);
-            self.bytes[at..at + first].copy_from_slice(before);
-            self.bytes[..after.len()].copy_from_slice(after);
+            let (begin, end) = self.bytes.split_at_mut(at);
+            let (before, after) = part.split_at(part.len().min(end.len()));
+            end[..before.len()].copy_from_slice(before);
+            begin[..after.len()].copy_from_slice(after);
             self.used += part.len();
         }
         true
@@ -55,17 +57,15 @@ impl<'m> Ring<'m> {
         if length == 0 {
             return [&[], &[]];
         }
-        let at = self.position(offset);
-        let first = length.min(self.bytes.len() - at);
-        [&self.bytes[at..at + first], &self.bytes[..length - first]]
+        let (begin, end) = self.bytes.split_at(self.position(offset));
+        let first = length.min(end.len());
+        [&end[..first], &begin[..length - first]]
     }
 
     /// Copies bytes out, as many as `into` has.
     pub(super) fn copy(&self, offset: usize, into: &mut [u8]) {
-        let [before, after] = self.get(offset, into.len());
-        let (first, second) = into.split_at_mut(before.len());
-        first.copy_from_slice(before);
-        second.copy_from_slice(after);
+        // Both pieces together are as long.
+        let _ = put(into, &self.get(offset, into.len()));
     }
 
     /// Replaces one byte that is in use.
