@@ -19,6 +19,7 @@ use heapless::String;
 
 use super::datagram::{DATAGRAM, Datagram};
 use super::router::API;
+use crate::pieces::put;
 
 /// The longest packet that is read: what a client must be able to take (RFC 2131, 2), and some more.
 const PACKET: usize = DATAGRAM;
@@ -128,7 +129,9 @@ impl Lender {
 
     /// Whether a client may have the address in this place.
     fn is_free(&self, place: usize, client: [u8; 6], now: u64) -> bool {
-        self.leases[place].is_none_or(|lease| lease.client == Some(client) || lease.until <= now)
+        self.leases.get(place).is_some_and(|lease| {
+            lease.is_none_or(|lease| lease.client == Some(client) || lease.until <= now)
+        })
     }
 
     /// Turns a datagram into its answer of so many bytes, and says to whom that goes; `None` when it gets
@@ -160,7 +163,7 @@ impl Lender {
             true => Ipv4Addr::BROADCAST,
             false => asked.address,
         };
-        Some((self.write(buffer, verdict), to))
+        Some((self.write(buffer, verdict)?, to))
     }
 
     /// Decides what a client is told (RFC 2131, 4.3).
@@ -189,7 +192,7 @@ impl Lender {
                 };
                 self.forget(client);
                 let until = now.saturating_add(u64::from(LEASE_SECONDS));
-                self.leases[place] = Some(Lease {
+                *self.leases.get_mut(place)? = Some(Lease {
                     client: Some(client),
                     until,
                 });
@@ -200,9 +203,9 @@ impl Lender {
                 None
             }
             kind::DECLINE => {
-                if let Some(place) = self.leases.iter().position(mine) {
+                if let Some(lease) = self.leases.iter_mut().find(|lease| mine(lease)) {
                     let until = now.saturating_add(u64::from(LEASE_SECONDS));
-                    self.leases[place] = Some(Lease {
+                    *lease = Some(Lease {
                         client: None,
                         until,
                     });
@@ -224,7 +227,7 @@ impl Lender {
 
     /// Writes the answer over the request, whose transaction, client and flags stay; returns its
     /// length.
-    fn write(&self, buffer: &mut [u8; PACKET], verdict: Verdict) -> usize {
+    fn write(&self, buffer: &mut [u8; PACKET], verdict: Verdict) -> Option<usize> {
         let (message, address) = match verdict {
             Verdict::Offer(address) => (kind::OFFER, Some(address)),
             Verdict::Lend(address) => (kind::ACKNOWLEDGE, Some(address)),
@@ -245,27 +248,25 @@ impl Lender {
         let own = self.own.octets();
         let mut length = at::OPTIONS;
         // At most 3 + 6 x 6 + 2 + 35 bytes.
-        let mut put = |code: u8, value: &[u8]| {
-            let end = length + 2 + value.len();
-            buffer[length] = code;
-            buffer[length + 1] = value.len() as u8;
-            buffer[length + 2..end].copy_from_slice(value);
-            length = end;
+        let mut add = |code: u8, value: &[u8]| {
+            let room = buffer.get_mut(length..)?;
+            length += put(room, &[&[code, value.len() as u8], value])?;
+            Some(())
         };
-        put(option::MESSAGE_TYPE, &[message]);
-        put(option::SERVER_IDENTIFIER, &own);
+        add(option::MESSAGE_TYPE, &[message])?;
+        add(option::SERVER_IDENTIFIER, &own)?;
         if address.is_some() {
-            put(option::LEASE_TIME, &LEASE_SECONDS.to_be_bytes());
+            add(option::LEASE_TIME, &LEASE_SECONDS.to_be_bytes())?;
         }
         if verdict != Verdict::Refuse {
-            put(option::SUBNET_MASK, &[255, 255, 255, 0]);
-            put(option::ROUTER, &own);
-            put(option::NAME_SERVER, &own);
-            put(option::CAPTIVE_PORTAL, self.url.as_bytes());
+            add(option::SUBNET_MASK, &[255, 255, 255, 0])?;
+            add(option::ROUTER, &own)?;
+            add(option::NAME_SERVER, &own)?;
+            add(option::CAPTIVE_PORTAL, self.url.as_bytes())?;
         }
-        buffer[length] = option::END;
+        *buffer.get_mut(length)? = option::END;
         // Some old clients want the length that BOOTP had (RFC 1542, 2.1).
-        (length + 1).max(300)
+        Some((length + 1).max(300))
     }
 }
 
