@@ -95,7 +95,8 @@ impl Wifi {
                 let mut work = pin!(perform(task, radio, settings, keep, &device));
                 loop {
                     let changed = poll_fn(|_| device.changed(turn));
-                    let event = select4(&mut work, changed, self.asked(), device.deadline()).await;
+                    let event =
+                        select4(&mut work, changed, self.wait_asked(), device.deadline()).await;
                     match event {
                         Either4::First(outcome) => break Some(outcome),
                         Either4::Second(()) => break None,

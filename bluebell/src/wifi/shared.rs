@@ -1,6 +1,6 @@
 //! What the rest of the device sees of Wi-Fi, and asks of it.
 
-use core::cell::{Cell, RefCell};
+use core::cell::{Cell, RefCell, RefMut};
 use core::future::poll_fn;
 use core::net::Ipv4Addr;
 use core::task::Poll;
@@ -123,13 +123,13 @@ impl Wifi {
     /// The state in one word.
     #[must_use]
     pub fn state(&self) -> State {
-        self.shown.borrow().state
+        self.shown().state
     }
 
     /// The station's address, from the moment on when it has one.
     #[must_use]
     pub fn address(&self) -> Option<Ipv4Addr> {
-        self.shown.borrow().address
+        self.shown().address
     }
 
     /// The station's address once connections over it will last: `None` too while the access point is
@@ -137,7 +137,7 @@ impl Wifi {
     /// [`closing_restarts`](crate::board::Radio::closing_restarts).
     #[must_use]
     pub fn link(&self) -> Option<Ipv4Addr> {
-        self.shown.borrow().link
+        self.shown().link
     }
 
     /// Waits until there is a [`link`](Self::link).
@@ -153,7 +153,7 @@ impl Wifi {
     /// The network that is joined, or tried while the state is [`State::Joining`].
     #[must_use]
     pub fn ssid(&self) -> Option<Ssid> {
-        self.shown.borrow().ssid.clone()
+        self.shown().ssid.clone()
     }
 
     /// The joined network's signal in dBm, a few seconds old at most.
@@ -165,30 +165,30 @@ impl Wifi {
     /// Shows the networks around, the strongest first, one for each SSID. `visit` must not ask this
     /// value for anything.
     pub fn visit_networks(&self, visit: &mut dyn FnMut(&Sighting)) {
-        self.heard.borrow().visit(visit);
+        self.heard().visit(visit);
     }
 
     /// Asks for a fresh list of networks; it is begun 3 s after the last one has ended, at the earliest.
     pub fn rescan(&self) {
-        self.asked.borrow_mut().rescan = true;
+        self.asked().rescan = true;
         self.ask.signal(());
     }
 
     /// A person asks to join a network; it replaces what was asked before and goes before everything
     /// else. It is stored when it has given the device an address.
     pub fn submit(&self, ssid: Ssid, password: Password) {
-        self.shown.borrow_mut().submission = Submission {
+        self.shown().submission = Submission {
             state: SubmissionState::Joining(JoinStep::Joining),
             ssid: Some(ssid.clone()),
         };
-        self.asked.borrow_mut().submission = Some((ssid, password));
+        self.asked().submission = Some((ssid, password));
         self.ask.signal(());
     }
 
     /// What has become of the last submission since the access point was opened.
     #[must_use]
     pub fn submission(&self) -> Submission {
-        self.shown.borrow().submission.clone()
+        self.shown().submission.clone()
     }
 
     /// Waits until the last submission is decided, and says how: it has failed, or is online and
@@ -210,34 +210,34 @@ impl Wifi {
     /// When the store could not; the network may then still be known.
     pub async fn forget(&self, ssid: Ssid) -> Result<bool, KeepError> {
         self.forgotten.set(None);
-        self.asked.borrow_mut().forget = Some(ssid);
+        self.asked().forget = Some(ssid);
         self.ask.signal(());
         self.until(|_| self.forgotten.get()).await
     }
 
     /// Somebody on the access point has asked for something.
     pub fn request_seen(&self) {
-        self.asked.borrow_mut().request_seen = true;
+        self.asked().request_seen = true;
         self.ask.signal(());
     }
 
     /// The page has been told that the device is online.
     pub fn online_served(&self) {
-        self.asked.borrow_mut().online_served = true;
+        self.asked().online_served = true;
         self.ask.signal(());
     }
 
     /// Opens the access point, online or not; while the device is online it closes by itself after 5
     /// minutes without a request.
     pub fn open_portal(&self) {
-        self.asked.borrow_mut().portal = true;
+        self.asked().portal = true;
         self.ask.signal(());
     }
 
     /// Whether the access point is open.
     #[must_use]
     pub fn is_access_point_open(&self) -> bool {
-        self.shown.borrow().access_point
+        self.shown().access_point
     }
 
     /// Waits until the access point is open.
@@ -261,7 +261,7 @@ impl Wifi {
     }
 
     fn until<T>(&self, mut ready: impl FnMut(&Shown) -> Option<T>) -> impl Future<Output = T> {
-        poll_fn(move |context| match ready(&self.shown.borrow()) {
+        poll_fn(move |context| match ready(&self.shown()) {
             Some(value) => Poll::Ready(value),
             None => {
                 self.waiting.borrow_mut().register(context.waker());
@@ -271,17 +271,38 @@ impl Wifi {
     }
 
     /// Waits until something is asked for.
-    pub(super) fn asked(&self) -> impl Future<Output = ()> {
+    pub(super) fn wait_asked(&self) -> impl Future<Output = ()> {
         self.ask.wait()
     }
 
+    // Each borrowed in one place, which is called from many.
+    #[inline(never)]
+    fn shown(&self) -> RefMut<'_, Shown> {
+        self.shown.borrow_mut()
+    }
+
+    #[inline(never)]
+    fn heard(&self) -> RefMut<'_, Heard> {
+        self.heard.borrow_mut()
+    }
+
+    #[inline(never)]
+    fn asked(&self) -> RefMut<'_, Asked> {
+        self.asked.borrow_mut()
+    }
+
+    /// Has everybody look again who waits.
+    fn wake(&self) {
+        self.waiting.borrow_mut().wake();
+    }
+
     pub(super) fn take_asked(&self) -> Asked {
-        core::mem::replace(&mut *self.asked.borrow_mut(), Asked::NOTHING)
+        core::mem::replace(&mut *self.asked(), Asked::NOTHING)
     }
 
     pub(super) fn set_forgotten(&self, forgotten: Forgotten) {
         self.forgotten.set(Some(forgotten));
-        self.waiting.borrow_mut().wake();
+        self.wake();
     }
 
     pub(super) fn set_rssi(&self, rssi: Option<i8>) {
@@ -289,27 +310,26 @@ impl Wifi {
     }
 
     pub(super) fn list_begins(&self) {
-        self.heard.borrow_mut().begin();
+        self.heard().begin();
     }
 
     pub(super) fn list(&self, sighting: &Sighting) {
-        self.heard.borrow_mut().add(sighting);
+        self.heard().add(sighting);
     }
 
     pub(super) fn list_ends(&self) {
-        self.heard.borrow_mut().end();
+        self.heard().end();
     }
 
     pub(super) fn place(&self, ssid: &Ssid) -> Option<Place> {
-        self.heard.borrow().place(ssid)
+        self.heard().place(ssid)
     }
 
     /// Shows that what was submitted is joined and being stored.
     pub(super) fn show_saving(&self) {
-        let state = &mut self.shown.borrow_mut().submission.state;
+        let state = &mut self.shown().submission.state;
         // One that was submitted a moment ago is not joined yet.
-        if self.asked.borrow().submission.is_none() && matches!(state, SubmissionState::Joining(_))
-        {
+        if self.asked().submission.is_none() && matches!(state, SubmissionState::Joining(_)) {
             *state = SubmissionState::Joining(JoinStep::Saving);
             self.changed_now();
         }
@@ -317,12 +337,12 @@ impl Wifi {
 
     fn changed_now(&self) {
         self.version.set(self.version.get().wrapping_add(1));
-        self.waiting.borrow_mut().wake();
+        self.wake();
     }
 
     /// Shows everybody how things are now.
     pub(super) fn show(&self, policy: &Policy) {
-        let mut shown = self.shown.borrow_mut();
+        let mut shown = self.shown();
         let before = (shown.state, shown.address, shown.link, shown.access_point);
         shown.state = policy.state();
         shown.address = policy.address();
@@ -334,7 +354,7 @@ impl Wifi {
             changed = true;
         }
         // What was submitted a moment ago the policy does not know yet.
-        if self.asked.borrow().submission.is_none() {
+        if self.asked().submission.is_none() {
             let (ssid, state) = policy.submission();
             changed |= shown.submission.state != state;
             shown.submission.state = state;
