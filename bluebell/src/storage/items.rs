@@ -72,6 +72,11 @@ impl Item {
         self.sum != 0
     }
 
+    /// Whether both have the same data, by their checksums.
+    pub(super) fn is_copy_of(self, other: Self) -> bool {
+        (self.length, self.sum) == (other.length, other.sum)
+    }
+
     /// Whether these are the item's data, by its checksum.
     pub(super) fn is_of(self, data: &[u8]) -> bool {
         finish(crc32_on(BEGIN, POLYNOMIAL, data)) == self.sum

@@ -7,9 +7,10 @@
 //! after the other, around: behind the one in use lies an open one, and behind that the oldest. A new item goes
 //! behind the last one in the sector in use. When that is full, the open one comes into use and takes what is still
 //! current in the oldest, which is erased. So where the sector behind the one in use is not open, such a move was
-//! interrupted.
+//! interrupted, or that erasure: a chip erases all of a sector at once, so its marks may outlive its items.
 //!
-//! Format and order of writes are those of the map of `sequential-storage` 8, which a test holds this against.
+//! Format and order of writes are those of the map of `sequential-storage` 8, which a test holds this against; only that
+//! begins a move again even when the oldest sector's items are gone already.
 
 use core::ops::Range;
 
@@ -111,18 +112,49 @@ impl<F: MultiwriteNorFlash> Map<'_, F> {
         if let Some(in_use) = self.first(Sector::InUse)? {
             let oldest = self.after(in_use);
             if self.state(oldest)? != Sector::Open {
-                self.medium.erase(in_use).await?;
-                self.medium.clear(in_use)?;
-                self.move_items(oldest, in_use).await?;
+                // Else what has been moved stays, and what is left follows it.
+                let mut again = self.holds_all(oldest, in_use).await?;
+                loop {
+                    if again {
+                        self.medium.erase(in_use).await?;
+                        self.medium.clear(in_use)?;
+                    }
+                    match self.move_items(oldest, in_use).await {
+                        // Damage that no power cut makes: there is no room behind it.
+                        Err(MapError::Damaged) if !again => again = true,
+                        moved => break moved?,
+                    }
+                }
             }
         }
         Ok(())
     }
 
-    /// Moves what is current in the sector `oldest` to the sector `to`, which is empty, and erases the oldest.
+    /// Whether each sound item in the sector `copies` is in `sector` too.
+    async fn holds_all(&mut self, sector: u32, copies: u32) -> Result<bool, MapError> {
+        let mut items = Items::of_sector(copies);
+        while let Some(item) = items.next(self.medium)? {
+            if !item.is_sound(self.medium)? {
+                continue;
+            }
+            self.medium.rest().await;
+            let mut originals = Items::of_sector(sector);
+            loop {
+                match originals.next(self.medium)? {
+                    None => return Ok(false),
+                    Some(one) if one.is_copy_of(item) && one.is_sound(self.medium)? => break,
+                    Some(_) => {}
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Moves what is current in the sector `oldest` to the sector `to`, behind what is there, and erases the oldest.
     async fn move_items(&mut self, oldest: u32, to: u32) -> Result<(), MapError> {
         let mut items = Items::of_sector(oldest);
         let mut places = Items::of_sector(to);
+        while places.next(self.medium)?.is_some() {}
         while let Some(item) = items.next(self.medium)? {
             if !item.is_sound(self.medium)? {
                 continue;

@@ -2,6 +2,7 @@
 
 mod clients;
 mod cuts;
+mod erasures;
 mod flips;
 mod history;
 mod images;
