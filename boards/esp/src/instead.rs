@@ -3,8 +3,7 @@
 //! `boards/esp/make` has the linker take these for the driver's names; in any other build nothing refers to them, and
 //! they are left out.
 //!
-//! - `SHA1Transform` of the supplicant is written out for speed and takes 5,100 bytes: see [`sha1`](crate::sha1). A join
-//!   takes 16,384 of them, which is some 0.1 s more on a chip, by calculation.
+//! - `SHA1Transform` of the supplicant is written out for speed and takes 5,100 bytes: see [`sha1`](crate::sha1).
 //! - `snprintf` and `sprintf` know floating point and take 4,800 bytes: see [`print`](crate::print). Of what the driver
 //!   prints for people (`phy_printf` and the like) nothing goes anywhere, so that is not even put together: the linker is
 //!   given esp-radio's `__esp_radio_printf`, which does nothing.
