@@ -10,7 +10,7 @@ use embedded_storage_async::nor_flash::{MultiwriteNorFlash, NorFlash};
 
 use super::Key;
 use super::crc::{crc16, crc32_on};
-use super::medium::{Failed, Medium, SECTOR, WORD};
+use super::medium::{Failed, Medium, SECTOR, WORD, sectors_of};
 use crate::pieces::put;
 
 /// The bytes of an item's header.
@@ -260,7 +260,7 @@ pub(super) async fn scrub<F: MultiwriteNorFlash>(
         return Ok(());
     };
     let skip = encoded.len() as u32;
-    for sector in range.step_by(SECTOR as usize) {
+    for sector in sectors_of(&range) {
         medium.rest().await;
         let mut items = Items::of_sector(sector);
         let mut from = items.next;
@@ -294,7 +294,7 @@ pub(super) async fn scrub_astray<F: MultiwriteNorFlash>(
     if value.iter().all(|byte| *byte == 0xFF) {
         return Ok(());
     }
-    for sector in range.step_by(SECTOR as usize) {
+    for sector in sectors_of(&range) {
         medium.rest().await;
         let mut items = Items::of_sector(sector);
         let mut from = items.next;

@@ -14,7 +14,7 @@ use core::ops::Range;
 use embedded_storage_async::nor_flash::{MultiwriteNorFlash, NorFlash};
 
 use super::items::{Items, KEY_MOST, decode_key, scrub, scrub_astray};
-use super::medium::{Failed, Medium, SECTOR, WORD};
+use super::medium::{Failed, Medium, SECTOR, WORD, sectors_of};
 use super::{Condition, Key, Unreadable};
 
 /// The version of the format that this framework writes. Version 1 had no region for an outbox.
@@ -163,7 +163,7 @@ impl<F: MultiwriteNorFlash> Map<'_, F> {
         after: Option<&Key>,
     ) -> Result<Option<Key>, MapError> {
         let mut first: Option<Key> = None;
-        for sector in self.range.clone().step_by(SECTOR as usize) {
+        for sector in sectors_of(&self.range) {
             self.medium.rest().await;
             let mut items = Items::of_sector(sector);
             while let Some(item) = items.next(self.medium)? {
@@ -214,7 +214,7 @@ impl<F: MultiwriteNorFlash> Map<'_, F> {
 
     /// Erases the region, sector by sector, and makes it ready.
     pub(super) async fn start_afresh(&mut self) -> Result<(), MapError> {
-        for sector in self.range.clone().step_by(SECTOR as usize) {
+        for sector in sectors_of(&self.range) {
             self.medium.erase(sector).await?;
         }
         self.format().await
@@ -273,7 +273,7 @@ async fn look<F: NorFlash>(
 ) -> Result<Result<Condition, Unreadable>, Failed> {
     let mut newest = None;
     let mut ours = false;
-    for sector in range.clone().step_by(SECTOR as usize) {
+    for sector in sectors_of(range) {
         medium.rest().await;
         let mut items = Items::of_sector(sector);
         while let Some(item) = items.next(medium)? {

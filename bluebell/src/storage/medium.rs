@@ -30,6 +30,21 @@ const READ_COST: usize = 32;
 /// What the overwriting of a word costs, in bytes that are read.
 const CLEAR_COST: usize = 512;
 
+/// The sectors of a region, each by its address.
+pub(super) fn sectors_of(region: &Range<u32>) -> impl Iterator<Item = u32> + use<> {
+    region.clone().step_by(SECTOR as usize)
+}
+
+/// The sector behind this one in its region, around.
+pub(super) fn behind(sector: u32, region: &Range<u32>) -> u32 {
+    let behind = sector + SECTOR;
+    if behind < region.end {
+        behind
+    } else {
+        region.start
+    }
+}
+
 /// A flash chip, or a reference to one.
 pub(super) struct Medium<F> {
     flash: F,

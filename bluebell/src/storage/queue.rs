@@ -23,7 +23,7 @@ use embedded_storage_async::nor_flash::{MultiwriteNorFlash, NorFlash};
 pub(super) use self::records::Draft;
 use self::records::{HEADER, Record, Records, is_cleared};
 use super::mailbox::Failure;
-use super::medium::{Failed, Medium, SECTOR, WORD};
+use super::medium::{Failed, Medium, SECTOR, WORD, behind, sectors_of};
 
 /// Distinguishes a sector's check word from everything else; the last byte is the format's version.
 const MARK: u32 = u32::from_le_bytes(*b"out\x01");
@@ -31,6 +31,8 @@ const MARK: u32 = u32::from_le_bytes(*b"out\x01");
 const FIRST: u32 = 4 * WORD as u32;
 /// A word that nobody has written.
 const UNWRITTEN: u32 = u32::MAX;
+/// Where in a sector stands that the messages of another one are all copied.
+const DONE: u32 = 3 * WORD as u32;
 /// What moving a sector's messages must at least win: else it is worth no erasure.
 const WORTHWHILE: u32 = SECTOR / 4;
 
@@ -64,12 +66,11 @@ impl Place {
 
 /// Where the queue is and where it goes on.
 pub(super) struct Queue {
-    start: u32,
-    sectors: u32,
+    range: Range<u32>,
     /// The sector that is being filled, and its generation; none in an empty queue.
     head: Option<(u32, u32)>,
-    /// Where in that sector the next record goes.
-    offset: u32,
+    /// What is left of that sector: the next record goes to its start.
+    free: Range<u32>,
     /// The sequence number that the next message gets.
     next: u32,
     /// The message that was handed out last.
@@ -100,40 +101,38 @@ impl Queue {
         work: &mut [u8],
     ) -> Result<Self, Failed> {
         let mut queue = Self {
-            start: range.start,
-            sectors: range.end.saturating_sub(range.start) / SECTOR,
+            range: range.clone(),
             head: None,
-            offset: SECTOR,
+            free: 0..0,
             next: next.max(1),
             last: None,
             refused: u32::MAX,
             damaged: 0,
         };
-        for index in 0..queue.sectors {
-            let copying = queue.start_of(medium, index)?;
+        for sector in sectors_of(range) {
+            let copying = start_of(medium, sector)?;
             let Some(start) = copying.filter(|start| start.copied != UNWRITTEN) else {
                 continue;
             };
             if start.complete {
                 // Said once more, should the power have gone while it was said.
-                let done = queue.sector(index) + 3 * WORD as u32;
+                let done = sector + DONE;
                 if medium.word(done)? != [0; WORD] {
                     medium.clear(done)?;
                 }
                 queue.retire_generation(medium, start.copied)?;
             } else {
-                queue.retire(medium, index)?;
+                retire(medium, sector)?;
             }
         }
-        for index in 0..queue.sectors {
+        for sector in sectors_of(range) {
             medium.rest().await;
-            let Some(start) = queue.start_of(medium, index)? else {
+            let Some(start) = start_of(medium, sector)? else {
                 continue;
             };
             let newest = queue
                 .head
                 .is_none_or(|(_, newest)| start.generation > newest);
-            let sector = queue.sector(index);
             let mut records = Records::of_sector(sector);
             while let Some(record) = records.next(medium)? {
                 if !record.waiting {
@@ -147,12 +146,12 @@ impl Queue {
                 }
             }
             if newest {
-                let end = sector + SECTOR;
-                queue.head = Some((index, start.generation));
-                queue.offset = match medium.is_blank(records.next.min(end)..end)? {
-                    true => records.next.min(end) - sector,
-                    false => SECTOR,
-                };
+                let end = records.end;
+                queue.head = Some((sector, start.generation));
+                queue.free = records.next..end;
+                if !medium.is_blank(queue.free.clone())? {
+                    queue.free = end..end;
+                }
             }
         }
         Ok(queue)
@@ -163,7 +162,7 @@ impl Queue {
         medium: &mut Medium<F>,
         range: &Range<u32>,
     ) -> Result<(), Failed> {
-        for sector in range.clone().step_by(SECTOR as usize) {
+        for sector in sectors_of(range) {
             medium.rest().await;
             medium.free(sector).await?;
         }
@@ -180,52 +179,16 @@ impl Queue {
         core::mem::take(&mut self.damaged)
     }
 
-    const fn sector(&self, index: u32) -> u32 {
-        self.start + index * SECTOR
-    }
-
-    /// The beginning of a sector that is in use.
-    fn start_of<F: NorFlash>(
-        &self,
-        medium: &mut Medium<F>,
-        index: u32,
-    ) -> Result<Option<Start>, Failed> {
-        let mut bytes = [0; FIRST as usize];
-        medium.read(self.sector(index), &mut bytes)?;
-        let mut words = [0; 4];
-        for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
-            *word = u32::from_le_bytes(*bytes);
-        }
-        let [generation, check, copied, done] = words;
-        // No flash lives long enough to reach the bound, and up to it there is always a next number.
-        let valid = check == generation ^ MARK && generation < u32::MAX / 2;
-        Ok(valid.then_some(Start {
-            generation,
-            copied,
-            complete: is_cleared(done),
-        }))
-    }
-
-    /// Gives a sector up: it is erased when it is needed.
-    fn retire<F: MultiwriteNorFlash>(
-        &self,
-        medium: &mut Medium<F>,
-        index: u32,
-    ) -> Result<(), Failed> {
-        let check = self.sector(index) + WORD as u32;
-        medium.clear(check)
-    }
-
     fn retire_generation<F: MultiwriteNorFlash>(
         &self,
         medium: &mut Medium<F>,
         generation: u32,
     ) -> Result<(), Failed> {
-        for index in 0..self.sectors {
-            if let Some(start) = self.start_of(medium, index)?
+        for sector in sectors_of(&self.range) {
+            if let Some(start) = start_of(medium, sector)?
                 && start.generation == generation
             {
-                self.retire(medium, index)?;
+                retire(medium, sector)?;
             }
         }
         Ok(())
@@ -237,21 +200,20 @@ impl Queue {
         medium: &mut Medium<F>,
         copied: u32,
     ) -> Result<(), Failed> {
-        let (last, generation) = match self.head {
-            Some((index, generation)) => (index, generation + 1),
-            None => (self.sectors - 1, 1),
+        let (mut sector, generation) = match self.head {
+            Some((sector, generation)) => (sector, generation + 1),
+            None => (self.range.end, 1),
         };
-        for step in 1..=self.sectors {
-            let index = (last + step) % self.sectors;
-            if self.start_of(medium, index)?.is_some() {
+        for _ in sectors_of(&self.range) {
+            sector = behind(sector, &self.range);
+            if start_of(medium, sector)?.is_some() {
                 continue;
             }
-            let sector = self.sector(index);
             medium.free(sector).await?;
             let header = [generation, generation ^ MARK, copied].map(u32::to_le_bytes);
             medium.write(sector, header.as_flattened()).await?;
-            self.head = Some((index, generation));
-            self.offset = FIRST;
+            self.head = Some((sector, generation));
+            self.free = sector + FIRST..sector + SECTOR;
             self.last = None;
             return Ok(());
         }
@@ -270,7 +232,7 @@ impl Queue {
             return Err(Failure::TooLong { most: MESSAGE_MOST });
         }
         let size = Record::size(length as u32);
-        while self.head.is_none() || self.offset + size > SECTOR {
+        while self.free.len() < size as usize {
             if size >= self.refused {
                 return Err(Failure::Full);
             }
@@ -295,13 +257,12 @@ impl Queue {
         medium: &mut Medium<F>,
         record: &[u8],
     ) -> Result<u32, Failed> {
-        let (index, _) = self.head.ok_or(Failed)?;
-        let address = self.sector(index) + self.offset;
+        let address = self.free.start;
         // After a failed write it is not known what is there: then this sector is done with.
-        let after = core::mem::replace(&mut self.offset, SECTOR) + record.len() as u32;
+        self.free.start = self.free.end;
         let written = record.get(WORD..).ok_or(Failed)?;
         medium.write(address + WORD as u32, written).await?;
-        self.offset = after;
+        self.free.start = address + record.len() as u32;
         Ok(address)
     }
 
@@ -315,45 +276,45 @@ impl Queue {
         let mut free = 0;
         // The sector in which the fewest bytes wait.
         let mut emptiest: Option<(u32, u32, u32)> = None;
-        for index in 0..self.sectors {
+        for sector in sectors_of(&self.range) {
             medium.rest().await;
-            let Some(start) = self.start_of(medium, index)? else {
+            let Some(start) = start_of(medium, sector)? else {
                 free += 1;
                 continue;
             };
             let mut bytes = 0;
-            let mut records = Records::of_sector(self.sector(index));
+            let mut records = Records::of_sector(sector);
             while let Some(record) = records.waiting(medium)? {
                 bytes += Record::size(record.length);
             }
             if emptiest.is_none_or(|(_, _, least)| bytes < least) {
-                emptiest = Some((index, start.generation, bytes));
+                emptiest = Some((sector, start.generation, bytes));
             }
         }
         if free > 1 {
             return Ok(self.begin(medium, UNWRITTEN).await?);
         }
-        let (index, generation, bytes) = emptiest.ok_or(Failed)?;
+        let (sector, generation, bytes) = emptiest.ok_or(Failed)?;
         if bytes == 0 {
-            return Ok(self.retire(medium, index)?);
+            return Ok(retire(medium, sector)?);
         }
         if free == 0 || SECTOR - FIRST - bytes < size.max(WORTHWHILE) {
             self.refused = size;
             return Err(Failure::Full);
         }
-        Ok(self.move_from(medium, index, generation, work).await?)
+        Ok(self.move_from(medium, sector, generation, work).await?)
     }
 
     /// Moves the messages that wait in a sector to a new one.
     async fn move_from<F: MultiwriteNorFlash>(
         &mut self,
         medium: &mut Medium<F>,
-        index: u32,
+        sector: u32,
         generation: u32,
         work: &mut [u8],
     ) -> Result<(), Failed> {
         self.begin(medium, generation).await?;
-        let mut records = Records::of_sector(self.sector(index));
+        let mut records = Records::of_sector(sector);
         while let Some(record) = records.waiting(medium)? {
             let size = Record::size(record.length) as usize;
             let place = work.get_mut(..size).ok_or(Failed)?;
@@ -361,9 +322,8 @@ impl Queue {
             self.append(medium, place).await?;
         }
         let (new, _) = self.head.ok_or(Failed)?;
-        let done = self.sector(new) + 3 * WORD as u32;
-        medium.clear(done)?;
-        self.retire(medium, index)
+        medium.clear(new + DONE)?;
+        retire(medium, sector)
     }
 
     /// Settles the messages before `sequence` whose place the one of this name takes.
@@ -373,12 +333,12 @@ impl Queue {
         name: &[u8],
         sequence: u32,
     ) -> Result<(), Failed> {
-        for index in 0..self.sectors {
+        for sector in sectors_of(&self.range) {
             medium.rest().await;
-            if self.start_of(medium, index)?.is_none() {
+            if start_of(medium, sector)?.is_none() {
                 continue;
             }
-            let mut records = Records::of_sector(self.sector(index));
+            let mut records = Records::of_sector(sector);
             while let Some(record) = records.waiting(medium)? {
                 if record.latest
                     && record.sequence < sequence
@@ -425,7 +385,7 @@ impl Queue {
         if let Some(last) = self.last.filter(|last| last.sequence == after) {
             let mut records = Records {
                 next: last.address,
-                end: last.address / SECTOR * SECTOR + SECTOR,
+                end: last.address.next_multiple_of(SECTOR),
             };
             records.next(medium)?;
             if let Some(record) = records.next(medium)?
@@ -436,12 +396,12 @@ impl Queue {
             }
         }
         let mut first: Option<Record> = None;
-        for index in 0..self.sectors {
+        for sector in sectors_of(&self.range) {
             medium.rest().await;
-            if self.start_of(medium, index)?.is_none() {
+            if start_of(medium, sector)?.is_none() {
                 continue;
             }
-            let mut records = Records::of_sector(self.sector(index));
+            let mut records = Records::of_sector(sector);
             while let Some(record) = records.waiting(medium)? {
                 if record.sequence > after {
                     if first.is_none_or(|first| record.sequence < first.sequence) {
@@ -465,8 +425,8 @@ impl Queue {
         medium.read(place.address, &mut header)?;
         let known = Record::parse(place.address, &header)
             .filter(|record| record.sequence == place.sequence);
-        let index = place.address.saturating_sub(self.start) / SECTOR;
-        let there = self.start_of(medium, index)?.is_some();
+        let sector = place.address - place.address % SECTOR;
+        let there = start_of(medium, sector)?.is_some();
         let found = match known.filter(|_| there) {
             Some(record) => Some(record),
             // It has moved meanwhile.
@@ -489,4 +449,23 @@ impl Queue {
         self.refused = u32::MAX;
         record.settle(medium)
     }
+}
+
+/// The beginning of a sector that is in use.
+fn start_of<F: NorFlash>(medium: &mut Medium<F>, sector: u32) -> Result<Option<Start>, Failed> {
+    let mut words = [[0; WORD]; FIRST as usize / WORD];
+    medium.read(sector, words.as_flattened_mut())?;
+    let [generation, check, copied, done] = words.map(u32::from_le_bytes);
+    // No flash lives long enough to reach the bound, and up to it there is always a next number.
+    let valid = check == generation ^ MARK && generation < u32::MAX / 2;
+    Ok(valid.then_some(Start {
+        generation,
+        copied,
+        complete: is_cleared(done),
+    }))
+}
+
+/// Gives a sector up: it is erased when it is needed.
+fn retire<F: MultiwriteNorFlash>(medium: &mut Medium<F>, sector: u32) -> Result<(), Failed> {
+    medium.clear(sector + WORD as u32)
 }

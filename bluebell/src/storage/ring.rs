@@ -18,7 +18,7 @@ use embedded_storage_async::nor_flash::NorFlash;
 
 use super::crc::crc16;
 use super::mailbox::Failure;
-use super::medium::{Failed, Medium, SECTOR, WORD};
+use super::medium::{Failed, Medium, SECTOR, WORD, behind, sectors_of};
 use crate::pieces::{copy, put};
 
 /// Distinguishes a sector's check word from everything else; the last byte is the format's version.
@@ -49,12 +49,11 @@ impl LogCursor {
 
 /// Where the ring is and where it goes on.
 pub(super) struct Ring {
-    start: u32,
-    sectors: u32,
+    range: Range<u32>,
     /// The sector that is being filled, and its sequence number; none in an empty ring.
     newest: Option<(u32, u32)>,
-    /// Where in that sector the next batch goes.
-    offset: u32,
+    /// What is left of that sector: the next batch goes to its start.
+    free: Range<u32>,
 }
 
 /// What stands at one place in a sector.
@@ -112,62 +111,30 @@ impl Ring {
         range: &Range<u32>,
         size: u32,
     ) -> Result<Self, Failed> {
-        let given = range.end.saturating_sub(range.start) / SECTOR;
+        let given = range.len() as u32;
+        let size = size.clamp(2 * SECTOR, given.max(2 * SECTOR));
+        let end = range.start + (size - size % SECTOR);
         let mut ring = Self {
-            start: range.start,
-            sectors: (size / SECTOR).clamp(2, given.max(2)),
+            range: range.start..end,
             newest: None,
-            offset: SECTOR,
+            free: 0..0,
         };
-        for index in ring.sectors..given {
-            if ring.sequence(medium, index)?.is_some() {
-                let sector = ring.sector(index);
+        for sector in sectors_of(&(end..range.end)) {
+            if sequence_of(medium, sector)?.is_some() {
                 medium.erase(sector).await?;
             }
         }
-        for index in 0..ring.sectors {
-            if let Some(sequence) = ring.sequence(medium, index)?
+        for sector in sectors_of(&ring.range) {
+            if let Some(sequence) = sequence_of(medium, sector)?
                 && ring.newest.is_none_or(|(_, newest)| sequence > newest)
             {
-                ring.newest = Some((index, sequence));
+                ring.newest = Some((sector, sequence));
             }
         }
-        if let Some((index, _)) = ring.newest {
-            ring.offset = ring.free(medium, index)?;
+        if let Some((sector, _)) = ring.newest {
+            ring.free = free_of(medium, sector)?;
         }
         Ok(ring)
-    }
-
-    fn sector(&self, index: u32) -> u32 {
-        self.start + index * SECTOR
-    }
-
-    /// The sequence number of a sector that is in use.
-    fn sequence<F: NorFlash>(
-        &self,
-        medium: &mut Medium<F>,
-        index: u32,
-    ) -> Result<Option<u32>, Failed> {
-        let sector = self.sector(index);
-        let sequence = u32::from_le_bytes(medium.word(sector)?);
-        let check = u32::from_le_bytes(medium.word(sector + WORD as u32)?);
-        // No flash lives long enough to reach the bound, and up to it there is always a next number.
-        Ok((check == sequence ^ MARK && sequence < u32::MAX / 2).then_some(sequence))
-    }
-
-    /// Where in a sector the next batch goes; its end, when there is no place that is surely clean.
-    fn free<F: NorFlash>(&self, medium: &mut Medium<F>, index: u32) -> Result<u32, Failed> {
-        let sector = self.sector(index);
-        let mut offset = FIRST;
-        loop {
-            match Batch::read(medium, sector, offset)? {
-                Batch::Header { length, .. } => offset = Batch::after(offset, length),
-                Batch::Free if medium.is_blank(sector + offset..sector + SECTOR)? => {
-                    return Ok(offset);
-                }
-                Batch::Free | Batch::Lost => return Ok(SECTOR),
-            }
-        }
     }
 
     /// Appends whole entries in as few batches as possible. `work` is as long as a sector.
@@ -180,9 +147,9 @@ impl Ring {
         work: &mut [u8],
     ) -> Result<(), Failed> {
         loop {
-            let room = SECTOR.saturating_sub(self.offset + HEADER) as usize;
-            let fitting = whole_entries(entries, room.min(work.len().saturating_sub(WORD)));
-            if fitting > 0 && self.newest.is_some() {
+            let room = self.free.len().min(work.len());
+            let fitting = whole_entries(entries, room.saturating_sub(WORD));
+            if fitting > 0 {
                 let (batch, rest) = entries.split_at(fitting);
                 self.write_batch(medium, batch, work).await?;
                 entries = rest;
@@ -201,34 +168,30 @@ impl Ring {
         batch: &[u8],
         work: &mut [u8],
     ) -> Result<(), Failed> {
-        let Some((index, _)) = self.newest else {
-            return Err(Failed);
-        };
         let whole = (WORD + batch.len()).next_multiple_of(WORD);
         let place = work.get_mut(..whole).ok_or(Failed)?;
         let length = (batch.len() as u16).to_le_bytes();
         let crc = crc16(&[&length, batch]).to_le_bytes();
         place.fill(0);
         put(place, &[&length, &crc, batch]).ok_or(Failed)?;
-        let address = self.sector(index) + self.offset;
+        let address = self.free.start;
         // After a failed write it is not known what is there: then this sector is done with.
-        let after = core::mem::replace(&mut self.offset, SECTOR) + whole as u32;
+        self.free.start = self.free.end;
         medium.write(address, place).await?;
-        self.offset = after;
+        self.free.start = address + whole as u32;
         Ok(())
     }
 
     async fn next_sector<F: NorFlash>(&mut self, medium: &mut Medium<F>) -> Result<(), Failed> {
-        let (index, sequence) = match self.newest {
-            Some((index, sequence)) => ((index + 1) % self.sectors, sequence.wrapping_add(1)),
-            None => (0, 1),
+        let (sector, sequence) = match self.newest {
+            Some((sector, sequence)) => (behind(sector, &self.range), sequence.wrapping_add(1)),
+            None => (self.range.start, 1),
         };
-        let sector = self.sector(index);
         medium.free(sector).await?;
         let header = [sequence, sequence ^ MARK].map(u32::to_le_bytes);
         medium.write(sector, header.as_flattened()).await?;
-        self.newest = Some((index, sequence));
-        self.offset = FIRST;
+        self.newest = Some((sector, sequence));
+        self.free = sector + FIRST..sector + SECTOR;
         Ok(())
     }
 
@@ -241,7 +204,7 @@ impl Ring {
         into: &mut [u8],
         work: &mut [u8],
     ) -> Result<(usize, LogCursor), Failure> {
-        while let Some((index, sequence)) = self.sector_from(medium, cursor.sequence)? {
+        while let Some((sector, sequence)) = self.sector_from(medium, cursor.sequence)? {
             if sequence != cursor.sequence || cursor.batch < FIRST {
                 cursor = LogCursor {
                     sequence,
@@ -250,7 +213,6 @@ impl Ring {
                 };
             }
             medium.rest().await;
-            let sector = self.sector(index);
             while let Batch::Header { length, crc } = Batch::read(medium, sector, cursor.batch)? {
                 let whole = (length as usize).next_multiple_of(WORD);
                 let place = work.get_mut(..whole).ok_or(Failure::Flash)?;
@@ -272,7 +234,7 @@ impl Ring {
                 cursor.batch = Batch::after(cursor.batch, length);
                 cursor.entry = 0;
             }
-            if self.newest == Some((index, sequence)) {
+            if self.newest == Some((sector, sequence)) {
                 break;
             }
             cursor = LogCursor {
@@ -290,14 +252,38 @@ impl Ring {
         least: u32,
     ) -> Result<Option<(u32, u32)>, Failed> {
         let mut oldest: Option<(u32, u32)> = None;
-        for index in 0..self.sectors {
-            if let Some(sequence) = self.sequence(medium, index)?
+        for sector in sectors_of(&self.range) {
+            if let Some(sequence) = sequence_of(medium, sector)?
                 && sequence >= least
                 && oldest.is_none_or(|(_, known)| sequence < known)
             {
-                oldest = Some((index, sequence));
+                oldest = Some((sector, sequence));
             }
         }
         Ok(oldest)
+    }
+}
+
+/// The sequence number of a sector that is in use.
+fn sequence_of<F: NorFlash>(medium: &mut Medium<F>, sector: u32) -> Result<Option<u32>, Failed> {
+    let mut words = [[0; WORD]; 2];
+    medium.read(sector, words.as_flattened_mut())?;
+    let [sequence, check] = words.map(u32::from_le_bytes);
+    // No flash lives long enough to reach the bound, and up to it there is always a next number.
+    Ok((check == sequence ^ MARK && sequence < u32::MAX / 2).then_some(sequence))
+}
+
+/// What is left of a sector behind its batches; nothing, when there is no place that is surely clean.
+fn free_of<F: NorFlash>(medium: &mut Medium<F>, sector: u32) -> Result<Range<u32>, Failed> {
+    let end = sector + SECTOR;
+    let mut offset = FIRST;
+    loop {
+        match Batch::read(medium, sector, offset)? {
+            Batch::Header { length, .. } => offset = Batch::after(offset, length),
+            Batch::Free if medium.is_blank(sector + offset..end)? => {
+                return Ok(sector + offset..end);
+            }
+            Batch::Free | Batch::Lost => return Ok(end..end),
+        }
     }
 }

@@ -20,7 +20,7 @@ use super::{Map, MapError};
 use crate::pieces::put;
 use crate::storage::Key;
 use crate::storage::items::{Item, Items, KEY_MOST, decode_key, encode_key};
-use crate::storage::medium::{SECTOR, WORD};
+use crate::storage::medium::{SECTOR, WORD, behind, sectors_of};
 
 /// How many bits of a word are zero at least in a mark: a few may have flipped, or not have been written.
 const MARKED: u32 = 4;
@@ -75,13 +75,13 @@ impl<F: MultiwriteNorFlash> Map<'_, F> {
 
     async fn try_add(&mut self, key: &Key, value: &[u8]) -> Result<(), MapError> {
         // When each sector was the one in use once, none has room.
-        for _ in self.sectors() {
+        for _ in sectors_of(&self.range) {
             let Some(in_use) = self.first(Sector::InUse)? else {
                 let open = self.first(Sector::Open)?.ok_or(MapError::Damaged)?;
                 self.medium.clear(open)?;
                 continue;
             };
-            let open = self.after(in_use);
+            let open = behind(in_use, &self.range);
             if self.state(open)? != Sector::Open {
                 return Err(MapError::Damaged);
             }
@@ -94,7 +94,7 @@ impl<F: MultiwriteNorFlash> Map<'_, F> {
             }
             self.medium.clear(in_use + SECTOR - WORD as u32)?;
             self.medium.clear(open)?;
-            let oldest = self.after(open);
+            let oldest = behind(open, &self.range);
             if self.state(oldest)? != Sector::Open {
                 self.move_items(oldest, open).await?;
             }
@@ -104,13 +104,13 @@ impl<F: MultiwriteNorFlash> Map<'_, F> {
 
     /// Does again what a power cut interrupted: erasures, and the move of a sector's items.
     async fn repair(&mut self) -> Result<(), MapError> {
-        for sector in self.sectors() {
+        for sector in sectors_of(&self.range) {
             if matches!(self.state(sector), Err(MapError::Damaged)) {
                 self.medium.erase(sector).await?;
             }
         }
         if let Some(in_use) = self.first(Sector::InUse)? {
-            let oldest = self.after(in_use);
+            let oldest = behind(in_use, &self.range);
             if self.state(oldest)? != Sector::Open {
                 // Else what has been moved stays, and what is left follows it.
                 let mut again = self.holds_all(oldest, in_use).await?;
@@ -211,28 +211,14 @@ impl<F: MultiwriteNorFlash> Map<'_, F> {
         sound.then_some(data.len()).ok_or(MapError::Damaged)
     }
 
-    fn sectors(&self) -> impl Iterator<Item = u32> + use<F> {
-        self.range.clone().step_by(SECTOR as usize)
-    }
-
     /// The first sector in this state.
     fn first(&mut self, state: Sector) -> Result<Option<u32>, MapError> {
-        for sector in self.sectors() {
+        for sector in sectors_of(&self.range) {
             if self.state(sector)? == state {
                 return Ok(Some(sector));
             }
         }
         Ok(None)
-    }
-
-    /// The sector behind this one.
-    fn after(&self, sector: u32) -> u32 {
-        let after = sector + SECTOR;
-        if after < self.range.end {
-            after
-        } else {
-            self.range.start
-        }
     }
 
     /// The sector before this one, if it is full.
