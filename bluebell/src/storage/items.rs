@@ -151,7 +151,7 @@ impl Item {
         skip: u32,
     ) -> Result<(), Failed> {
         // First of all the item's checksum: what is half overwritten must not count as a value.
-        if medium.word(self.address)? != [0; WORD] {
+        if medium.word(self.address)? != 0 {
             medium.clear(self.address)?;
         }
         overwrite(medium, self.data() + skip..self.end()).await
@@ -225,16 +225,15 @@ impl Items {
         while self.next + HEADER <= self.end {
             // What makes no sense may have been misread once.
             for _ in 0..2 {
-                let mut header = [0; HEADER as usize];
-                medium.read(self.next, &mut header)?;
-                if header == [0xFF; HEADER as usize] {
+                let mut header = [0; HEADER as usize / WORD];
+                medium.read_words(self.next, &mut header)?;
+                if header == [u32::MAX; 2] {
                     return Ok(None);
                 }
-                let [s0, s1, s2, s3, low, high, check_low, check_high] = header;
-                let whole = crc16(&[&[low, high]]) == u16::from_le_bytes([check_low, check_high]);
-                let length = u16::from_le_bytes([low, high]);
+                let [sum, about] = header;
+                let (length, check) = (about as u16, (about >> 16) as u16);
+                let whole = crc16(&[&length.to_le_bytes()]) == check;
                 if whole && let Some(item) = self.place(length.into()) {
-                    let sum = u32::from_le_bytes([s0, s1, s2, s3]);
                     return Ok(Some(Item { sum, ..item }));
                 }
             }

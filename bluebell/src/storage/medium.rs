@@ -146,21 +146,33 @@ impl<F: NorFlash> Medium<F> {
         }
     }
 
+    /// Reads a few words, at most eight, as the numbers that they are, little end first.
+    pub(super) fn read_words(&mut self, address: u32, words: &mut [u32]) -> Result<(), Failed> {
+        let mut bytes = [0; 8 * WORD];
+        let bytes = bytes.get_mut(..size_of_val(words)).ok_or(Failed)?;
+        self.read(address, bytes)?;
+        for (word, bytes) in words.iter_mut().zip(bytes.as_chunks().0) {
+            *word = u32::from_le_bytes(*bytes);
+        }
+        Ok(())
+    }
+
     /// Reads one word.
-    pub(super) fn word(&mut self, address: u32) -> Result<[u8; WORD], Failed> {
-        let mut word = [0; WORD];
-        self.read(address, &mut word)?;
+    pub(super) fn word(&mut self, address: u32) -> Result<u32, Failed> {
+        let mut words = [0];
+        self.read_words(address, &mut words)?;
+        let [word] = words;
         Ok(word)
     }
 
     /// Whether these bytes lie at `address`, the start of a word.
     pub(super) fn holds(&mut self, address: u32, bytes: &[u8]) -> Result<bool, Failed> {
         let mut chunk = [0; 64];
-        for (index, part) in bytes.chunks(chunk.len()).enumerate() {
+        let places = (address..).step_by(chunk.len());
+        for (place, part) in places.zip(bytes.chunks(chunk.len())) {
             let whole = part.len().next_multiple_of(WORD);
-            let at = address + (index * chunk.len()) as u32;
-            self.read(at, &mut chunk[..whole])?;
-            if chunk[..part.len()] != *part {
+            self.read(place, &mut chunk[..whole])?;
+            if !chunk.starts_with(part) {
                 return Ok(false);
             }
         }

@@ -21,7 +21,7 @@ use core::ops::Range;
 use embedded_storage_async::nor_flash::{MultiwriteNorFlash, NorFlash};
 
 pub(super) use self::records::Draft;
-use self::records::{HEADER, Record, Records, is_cleared};
+use self::records::{HEADER, Header, Record, Records, is_cleared};
 use super::mailbox::Failure;
 use super::medium::{Failed, Medium, SECTOR, WORD, behind, sectors_of};
 
@@ -117,7 +117,7 @@ impl Queue {
             if start.complete {
                 // Said once more, should the power have gone while it was said.
                 let done = sector + DONE;
-                if medium.word(done)? != [0; WORD] {
+                if medium.word(done)? != 0 {
                     medium.clear(done)?;
                 }
                 queue.retire_generation(medium, start.copied)?;
@@ -421,8 +421,8 @@ impl Queue {
         medium: &mut Medium<F>,
         place: Place,
     ) -> Result<(), Failed> {
-        let mut header = [0; HEADER as usize];
-        medium.read(place.address, &mut header)?;
+        let mut header = Header::default();
+        medium.read_words(place.address, &mut header)?;
         let known = Record::parse(place.address, &header)
             .filter(|record| record.sequence == place.sequence);
         let sector = place.address - place.address % SECTOR;
@@ -453,9 +453,9 @@ impl Queue {
 
 /// The beginning of a sector that is in use.
 fn start_of<F: NorFlash>(medium: &mut Medium<F>, sector: u32) -> Result<Option<Start>, Failed> {
-    let mut words = [[0; WORD]; FIRST as usize / WORD];
-    medium.read(sector, words.as_flattened_mut())?;
-    let [generation, check, copied, done] = words.map(u32::from_le_bytes);
+    let mut words = [0; FIRST as usize / WORD];
+    medium.read_words(sector, &mut words)?;
+    let [generation, check, copied, done] = words;
     // No flash lives long enough to reach the bound, and up to it there is always a next number.
     let valid = check == generation ^ MARK && generation < u32::MAX / 2;
     Ok(valid.then_some(Start {

@@ -76,16 +76,15 @@ impl Batch {
             return Ok(Self::Lost);
         }
         let word = medium.word(sector + offset)?;
-        let [low, high, crc_low, crc_high] = word;
-        let length = u32::from(u16::from_le_bytes([low, high]));
-        Ok(if word == [0xFF; WORD] {
+        let length = u32::from(word as u16);
+        Ok(if word == u32::MAX {
             Self::Free
         } else if length == 0 || Self::after(offset, length) > SECTOR {
             Self::Lost
         } else {
             Self::Header {
                 length,
-                crc: u16::from_le_bytes([crc_low, crc_high]),
+                crc: (word >> 16) as u16,
             }
         })
     }
@@ -266,9 +265,9 @@ impl Ring {
 
 /// The sequence number of a sector that is in use.
 fn sequence_of<F: NorFlash>(medium: &mut Medium<F>, sector: u32) -> Result<Option<u32>, Failed> {
-    let mut words = [[0; WORD]; 2];
-    medium.read(sector, words.as_flattened_mut())?;
-    let [sequence, check] = words.map(u32::from_le_bytes);
+    let mut words = [0; 2];
+    medium.read_words(sector, &mut words)?;
+    let [sequence, check] = words;
     // No flash lives long enough to reach the bound, and up to it there is always a next number.
     Ok((check == sequence ^ MARK && sequence < u32::MAX / 2).then_some(sequence))
 }

@@ -232,7 +232,7 @@ impl<F: MultiwriteNorFlash> Map<'_, F> {
     fn state(&mut self, sector: u32) -> Result<Sector, MapError> {
         let mut is_marked = |address| {
             let word = self.medium.word(address)?;
-            Ok::<_, MapError>(u32::from_le_bytes(word).count_zeros() >= MARKED)
+            Ok::<_, MapError>(word.count_zeros() >= MARKED)
         };
         match (
             is_marked(sector)?,

@@ -7,8 +7,10 @@ use crate::pieces::put;
 use crate::storage::crc::{crc16, crc32};
 use crate::storage::medium::{Failed, Medium, SECTOR, WORD};
 
-/// The bytes of a record's header.
-pub(super) const HEADER: u32 = 5 * WORD as u32;
+/// The words of a record's header.
+pub(super) type Header = [u32; 5];
+/// Its bytes.
+pub(super) const HEADER: u32 = size_of::<Header>() as u32;
 /// A newer message with the same name takes this one's place.
 const LATEST: u16 = 1;
 
@@ -82,22 +84,22 @@ impl Record {
         self.address + Self::size(self.length)
     }
 
-    pub(super) fn parse(address: u32, header: &[u8; HEADER as usize]) -> Option<Self> {
-        let word = |number: usize| {
-            let bytes = header.get(number * WORD..).and_then(<[u8]>::first_chunk);
-            bytes.map_or(0, |bytes| u32::from_le_bytes(*bytes))
-        };
-        let (about, name) = (word(1), word(4));
+    pub(super) fn parse(address: u32, header: &Header) -> Option<Self> {
+        let &[unsettled, about, crc, sequence, name] = header;
         let length = about & 0xFFFF;
-        let check = crc16(&[&(about as u16).to_le_bytes(), &header[3 * WORD..]]);
+        let check = crc16(&[
+            &(about as u16).to_le_bytes(),
+            &sequence.to_le_bytes(),
+            &name.to_le_bytes(),
+        ]);
         let record = Self {
             address,
-            sequence: word(3),
+            sequence,
             length,
             name: name & 0xFFFF,
             latest: (name >> 16) as u16 & LATEST != 0,
-            waiting: !is_cleared(word(0)),
-            crc: word(2),
+            waiting: !is_cleared(unsettled),
+            crc,
         };
         let fits = address % SECTOR + Self::size(length) <= SECTOR && record.name <= length;
         ((about >> 16) as u16 == check && fits && record.sequence != 0).then_some(record)
@@ -144,9 +146,9 @@ impl Records {
         medium: &mut Medium<F>,
     ) -> Result<Option<Record>, Failed> {
         while self.next + HEADER <= self.end {
-            let mut header = [0; HEADER as usize];
-            medium.read(self.next, &mut header)?;
-            if header == [0xFF; HEADER as usize] {
+            let mut header = Header::default();
+            medium.read_words(self.next, &mut header)?;
+            if header == [u32::MAX; 5] {
                 break;
             }
             if let Some(record) = Record::parse(self.next, &header) {
