@@ -20,6 +20,9 @@ use super::{Condition, Key, Unreadable};
 /// The version of the format that this framework writes. Version 1 had no region for an outbox.
 const VERSION: u32 = 2;
 
+/// The record of that version.
+const PRESENT: [[u8; WORD]; 2] = format_record(VERSION);
+
 /// Says that the region is a store, and of which version.
 const FORMAT: Key = own("!format");
 
@@ -188,16 +191,13 @@ impl<F: MultiwriteNorFlash> Map<'_, F> {
     pub(super) async fn format(&mut self) -> Result<(), MapError> {
         let start = self.range.start;
         self.medium.free(start).await?;
-        self.store(&FORMAT, format_record(VERSION).as_flattened())
-            .await
+        self.store(&FORMAT, PRESENT.as_flattened()).await
     }
 
     /// Puts the format's record back that damage, or the repair of damaged sectors, has cost. In a full
     /// store it stays away, and another boot tries again.
     pub(super) async fn mend_format(&mut self) -> Result<(), MapError> {
-        let stored = self
-            .store(&FORMAT, format_record(VERSION).as_flattened())
-            .await;
+        let stored = self.store(&FORMAT, PRESENT.as_flattened()).await;
         self.medium.take_erased();
         match stored {
             Err(MapError::Full) => Ok(()),
@@ -207,9 +207,8 @@ impl<F: MultiwriteNorFlash> Map<'_, F> {
 
     /// Makes an image of an older version one of this: all that this one adds is in place. Nothing is left
     /// of the older record, which would count again should this one be damaged.
-    pub(super) async fn raise_format(&mut self) -> Result<(), MapError> {
-        self.replace(&FORMAT, format_record(VERSION).as_flattened())
-            .await
+    pub(super) fn raise_format(&mut self) -> impl Future<Output = Result<(), MapError>> {
+        self.replace(&FORMAT, PRESENT.as_flattened())
     }
 
     /// Erases the region, sector by sector, and makes it ready.
@@ -249,8 +248,8 @@ pub(super) enum Format {
 }
 
 /// The version, and its complement so that a torn record is recognised.
-fn format_record(version: u32) -> [[u8; WORD]; 2] {
-    [version, !version].map(u32::to_le_bytes)
+const fn format_record(version: u32) -> [[u8; WORD]; 2] {
+    [version.to_le_bytes(), (!version).to_le_bytes()]
 }
 
 /// The version that a whole record tells.

@@ -215,17 +215,12 @@ impl<'a, 'l, F: MultiwriteNorFlash> Owner<'a, 'l, F> {
         let mut map = self.map();
         Ok(Ok(match request {
             Request::Get { key, most } => match map.fetch(key).await? {
-                Some(value) if value.len() > *most => {
-                    let needed = value.len();
-                    return Ok(Err(Failure::BufferTooSmall { needed }));
-                }
                 Some(value) => {
                     let length = value.len();
-                    let Some(place) = buffer.get_mut(..length) else {
-                        // Stored with a larger mailbox than this device has.
+                    // It may have been stored with a larger mailbox than this device has.
+                    if length > *most || copy(value, buffer, length).is_none() {
                         return Ok(Err(Failure::BufferTooSmall { needed: length }));
-                    };
-                    place.copy_from_slice(value);
+                    }
                     Outcome::Value(length)
                 }
                 None => Outcome::Nothing,
@@ -289,14 +284,10 @@ impl<'a, 'l, F: MultiwriteNorFlash> Owner<'a, 'l, F> {
     async fn with_queue(&mut self, request: &Request, buffer: &mut [u8]) -> Answer {
         // Before an image is of this version, what is in its region is none of the queue's.
         self.open().await.map_err(|_| Failure::Flash)?;
-        let mut queue = match self.queue.take() {
-            Some(queue) => queue,
-            None => {
-                let range = &self.layout.outbox;
-                Queue::open(&mut self.medium, range, self.sequence, self.work).await?
-            }
+        let answer = self.try_with_queue(request, buffer).await;
+        let Some(queue) = &mut self.queue else {
+            return answer;
         };
-        let answer = self.try_with_queue(&mut queue, request, buffer).await;
         self.sequence = self.sequence.max(queue.next_sequence());
         let damaged = queue.take_damaged();
         if damaged > 0 {
@@ -307,19 +298,19 @@ impl<'a, 'l, F: MultiwriteNorFlash> Owner<'a, 'l, F> {
                 "{damaged} waiting messages could not be read back and are dropped"
             );
         }
-        if !matches!(answer, Err(Failure::Flash)) && !matches!(request, Request::SettleAll) {
-            self.queue = Some(queue);
+        if matches!(answer, Err(Failure::Flash)) || matches!(request, Request::SettleAll) {
+            self.queue = None;
         }
         answer
     }
 
-    async fn try_with_queue(
-        &mut self,
-        queue: &mut Queue,
-        request: &Request,
-        buffer: &mut [u8],
-    ) -> Answer {
+    async fn try_with_queue(&mut self, request: &Request, buffer: &mut [u8]) -> Answer {
         let medium = &mut self.medium;
+        let range = &self.layout.outbox;
+        let queue = match &mut self.queue {
+            Some(queue) => queue,
+            none => none.insert(Queue::open(medium, range, self.sequence, self.work).await?),
+        };
         match *request {
             Request::Push {
                 length,
@@ -357,7 +348,7 @@ impl<'a, 'l, F: MultiwriteNorFlash> Owner<'a, 'l, F> {
                 Ok(Outcome::Done)
             }
             Request::SettleAll => {
-                Queue::clear(medium, &self.layout.outbox).await?;
+                Queue::clear(medium, range).await?;
                 Ok(Outcome::Done)
             }
             _ => Ok(Outcome::Nothing),
