@@ -56,6 +56,17 @@ pub(super) struct Index {
     pub(super) unsettled: Option<u8>,
 }
 
+/// What becomes of the record.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Change {
+    /// This set, or none, is being filled or emptied.
+    Unsettled(Option<u8>),
+    /// A file was written.
+    Written(Upload),
+    /// A file goes.
+    Removed(Upload),
+}
+
 impl Index {
     pub(super) const fn new() -> Self {
         Self {
@@ -84,6 +95,17 @@ impl Index {
             return None;
         }
         (0..SETS).find(|set| self.files.iter().all(|file| file.set != *set))
+    }
+
+    /// The record after a change.
+    pub(super) fn after(&self, change: Change) -> Self {
+        let mut index = self.clone();
+        match change {
+            Change::Unsettled(set) => index.unsettled = set,
+            Change::Written(upload) => index.settle(upload),
+            Change::Removed(upload) => index.remove(upload),
+        }
+        index
     }
 
     /// Puts a file in the place of that of the same name, whose pieces are then to be forgotten.

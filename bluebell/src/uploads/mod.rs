@@ -24,7 +24,7 @@ pub use name::{Name, NameError};
 
 use core::cell::{Cell, RefCell};
 
-use self::index::{ENCODED, Index};
+use self::index::{Change, ENCODED, Index};
 use crate::fingerprint::Fingerprint;
 use crate::storage::{Key, ReadError, Store, WriteError};
 
@@ -151,7 +151,7 @@ impl<'m> Uploads<'m> {
         let name_print = name.fingerprint();
         let set = self.index.borrow().room_for(name_print);
         let set = set.ok_or(PutError::TooMany)?;
-        self.save(&|index| index.unsettled = Some(set)).await?;
+        self.save(Change::Unsettled(Some(set))).await?;
         self.writing.set(Some(Upload {
             name: name_print,
             contents: Fingerprint::EMPTY,
@@ -195,7 +195,7 @@ impl<'m> Uploads<'m> {
         {
             return Err(PutError::Length { expected, found });
         }
-        self.save(&|index| index.settle(upload)).await?;
+        self.save(Change::Written(upload)).await?;
         // The new file counts already; what is left of the old one is also found by the next boot.
         let _ = self.give_up().await;
         Ok(found)
@@ -221,7 +221,7 @@ impl<'m> Uploads<'m> {
         let Some(upload) = self.index.borrow().find(name.fingerprint()) else {
             return Ok(false);
         };
-        self.save(&|index| index.remove(upload)).await?;
+        self.save(Change::Removed(upload)).await?;
         self.clean().await?;
         Ok(true)
     }
@@ -237,20 +237,23 @@ impl<'m> Uploads<'m> {
         let Some(set) = unsettled else {
             return Ok(());
         };
-        let pieces = (0..PIECES).filter_map(|piece| piece_key(set, piece));
-        for key in pieces.chain(set_key(set)) {
-            self.store.forget(&key).await?;
+        // The name goes last.
+        for piece in 0..=PIECES {
+            let key = if piece < PIECES {
+                piece_key(set, piece)
+            } else {
+                set_key(set)
+            };
+            if let Some(key) = key {
+                self.store.forget(&key).await?;
+            }
         }
-        self.save(&|index| index.unsettled = None).await
+        self.save(Change::Unsettled(None)).await
     }
 
     /// Changes the record on flash, and then what is known of it here.
-    async fn save(&self, change: &dyn Fn(&mut Index)) -> Result<(), WriteError> {
-        let changed = || {
-            let mut index = self.index.borrow().clone();
-            change(&mut index);
-            index
-        };
+    async fn save(&self, change: Change) -> Result<(), WriteError> {
+        let changed = || self.index.borrow().after(change);
         if changed().is_empty() {
             self.store.forget(&INDEX).await?;
         } else {
@@ -258,7 +261,7 @@ impl<'m> Uploads<'m> {
             let mut fill = |room: &mut [u8]| Some(changed().encode(room.first_chunk_mut()?));
             self.store.put_filled(&INDEX, &mut fill).await?;
         }
-        change(&mut self.index.borrow_mut());
+        self.index.replace(changed());
         Ok(())
     }
 }
