@@ -280,7 +280,10 @@ where
             let light = wanted.brightness.map_or(DARK, |level| LIT | level.min(7));
             transfers[2] = Some((light, &[]));
         }
-        for (command, bytes) in transfers.into_iter().flatten() {
+        for transfer in transfers {
+            let Some((command, bytes)) = transfer else {
+                continue;
+            };
             for step in 0.. {
                 let Some((clk, dio)) = lines(command, bytes, step) else {
                     break;
