@@ -53,7 +53,7 @@ impl UnixTime {
 impl fmt::Display for UnixTime {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let time = LocalTime::at(self.seconds(), 0);
-        write!(formatter, "{}T{}Z", Date(time), Hands(time))
+        write!(formatter, "{}T{}Z", Date(&time), Hands(&time))
     }
 }
 
@@ -292,13 +292,13 @@ impl LocalTime {
 /// `2026-11-22 13:35:00`
 impl fmt::Display for LocalTime {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} {}", Date(*self), Hands(*self))
+        write!(formatter, "{} {}", Date(self), Hands(self))
     }
 }
 
-struct Date(LocalTime);
+struct Date<'t>(&'t LocalTime);
 
-impl fmt::Display for Date {
+impl fmt::Display for Date<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let LocalTime {
             year, month, day, ..
@@ -307,9 +307,9 @@ impl fmt::Display for Date {
     }
 }
 
-struct Hands(LocalTime);
+struct Hands<'t>(&'t LocalTime);
 
-impl fmt::Display for Hands {
+impl fmt::Display for Hands<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let LocalTime {
             hour,

@@ -26,6 +26,7 @@ use heapless::{String, Vec};
 
 use self::entry::{ENTRY, LINE, Stamp, show, write_entry};
 use self::ring::{Place, Ring};
+use crate::pieces::copy;
 use crate::storage::Store;
 
 /// How long a line that is no error waits for others, to be kept together with them.
@@ -229,7 +230,7 @@ impl<'m> Log<'m> {
         let mut entries = 0;
         if lost > 0 {
             let note = self.lost(lost);
-            into.get_mut(..note.len())?.copy_from_slice(&note);
+            copy(&note, into, note.len())?;
             length = note.len();
             entries = 1;
         }
