@@ -31,11 +31,14 @@ const READ_COST: usize = 32;
 const CLEAR_COST: usize = 512;
 
 /// The sectors of a region, each by its address.
+// Called, as the next is, not copied to each of the many places that walk over them.
+#[inline(never)]
 pub(super) fn sectors_of(region: &Range<u32>) -> impl Iterator<Item = u32> + use<> {
     region.clone().step_by(SECTOR as usize)
 }
 
 /// The sector behind this one in its region, around.
+#[inline(never)]
 pub(super) fn behind(sector: u32, region: &Range<u32>) -> u32 {
     let behind = sector + SECTOR;
     if behind < region.end {
