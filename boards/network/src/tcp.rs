@@ -12,7 +12,6 @@ use core::ptr::NonNull;
 use core::task::{Context, Poll};
 
 use edge_nal::{Close, Readable, TcpAccept, TcpShutdown, TcpSplit};
-use embassy_futures::join::join;
 use embassy_net::tcp::{ConnectError, Error, TcpReader, TcpSocket, TcpWriter};
 use embassy_net::{IpEndpoint, Stack};
 use embedded_io_async::{ErrorKind, ErrorType, Read, Write};
@@ -156,6 +155,20 @@ pub struct Socket<'a> {
     _lease: Lease<'a>,
 }
 
+impl Socket<'_> {
+    /// Reads what has come in; ready when the peer has ended.
+    fn discard(&mut self, context: &mut Context<'_>) -> Poll<Result<(), TcpError>> {
+        loop {
+            match step(self.inner.read(&mut [0; 32]), context) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Ok(())),
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+}
+
 impl ErrorType for Socket<'_> {
     type Error = TcpError;
 }
@@ -193,20 +206,24 @@ impl Readable for Socket<'_> {
 }
 
 impl TcpShutdown for Socket<'_> {
-    async fn close(&mut self, what: Close) -> Result<(), TcpError> {
+    fn close(&mut self, what: Close) -> impl Future<Output = Result<(), TcpError>> {
         if what != Close::Read {
             self.inner.close();
         }
-        let (mut reader, mut writer) = self.inner.split();
-        match what {
-            Close::Read => discard(&mut reader).await?,
-            Close::Write => writer.flush().await?,
-            Close::Both => {
-                let (sent, received) = join(writer.flush(), discard(&mut reader)).await;
-                sent.and(received)?;
+        poll_fn(move |context| {
+            let sent = match what {
+                Close::Read => Poll::Ready(Ok(())),
+                Close::Write | Close::Both => step(self.inner.flush(), context),
+            };
+            let received = match what {
+                Close::Write => Poll::Ready(Ok(())),
+                Close::Read | Close::Both => self.discard(context),
+            };
+            match (sent, received) {
+                (Poll::Ready(sent), Poll::Ready(received)) => Poll::Ready(sent.and(received)),
+                _ => Poll::Pending,
             }
-        }
-        Ok(())
+        })
     }
 
     fn abort(&mut self) -> impl Future<Output = Result<(), TcpError>> {
@@ -222,12 +239,6 @@ fn step<T>(
     context: &mut Context<'_>,
 ) -> Poll<Result<T, TcpError>> {
     pin!(doing).poll(context).map_err(TcpError::from)
-}
-
-/// Reads to the end.
-async fn discard(reader: &mut TcpReader<'_>) -> Result<(), Error> {
-    while reader.read(&mut [0; 32]).await? > 0 {}
-    Ok(())
 }
 
 /// The receiving half of a connection.
