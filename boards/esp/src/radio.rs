@@ -5,7 +5,7 @@
 //! for a join, which goes on until the next join or leaving; a scan fails meanwhile. Opening and closing
 //! the access point restarts the driver, which loses the joined network; that is reported as a loss.
 
-use core::future::pending;
+use core::future::{Future, pending, ready};
 use core::net::Ipv4Addr;
 
 use bluebell::board::{Radio, RadioError};
@@ -204,8 +204,8 @@ impl Radio for EspRadio {
         }
     }
 
-    async fn address(&mut self) -> Ipv4Addr {
-        self.address.given().await
+    fn address(&mut self) -> impl Future<Output = Ipv4Addr> {
+        self.address.given()
     }
 
     async fn lost(&mut self) {
@@ -227,8 +227,8 @@ impl Radio for EspRadio {
         self.joined = false;
     }
 
-    async fn leave(&mut self) {
-        self.disconnect().await;
+    fn leave(&mut self) -> impl Future<Output = ()> {
+        self.disconnect()
     }
 
     fn rssi(&self) -> Option<i8> {
@@ -238,7 +238,28 @@ impl Radio for EspRadio {
         i8::try_from(signal.ok()?).ok()
     }
 
-    async fn open_access_point(&mut self, settings: &AccessPoint<'_>) -> Result<(), RadioError> {
+    fn open_access_point(
+        &mut self,
+        settings: &AccessPoint<'_>,
+    ) -> impl Future<Output = Result<(), RadioError>> {
+        ready(self.open(settings))
+    }
+
+    fn close_access_point(&mut self) -> impl Future<Output = ()> {
+        if self.access_point.take().is_some() {
+            // A driver that fails here has stopped, and the next join starts it.
+            let _ = self.apply();
+        }
+        ready(())
+    }
+
+    fn closing_restarts(&self) -> bool {
+        true
+    }
+}
+
+impl EspRadio {
+    fn open(&mut self, settings: &AccessPoint<'_>) -> Result<(), RadioError> {
         let password = settings.password.reveal();
         let authentication = if password.is_empty() {
             AuthenticationMethodConfig::Open
@@ -253,17 +274,6 @@ impl Radio for EspRadio {
                 .with_max_connections(PHONES),
         );
         self.apply().map_err(|_| RadioError)
-    }
-
-    async fn close_access_point(&mut self) {
-        if self.access_point.take().is_some() {
-            // A driver that fails here has stopped, and the next join starts it.
-            let _ = self.apply();
-        }
-    }
-
-    fn closing_restarts(&self) -> bool {
-        true
     }
 }
 

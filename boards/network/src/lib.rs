@@ -7,6 +7,7 @@ mod address;
 mod guard;
 mod tcp;
 
+use core::future::{Future, ready};
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use bluebell::board::PortalServices;
@@ -175,11 +176,14 @@ impl TcpBind for Portal {
     type Error = TcpError;
     type Accept<'a> = Acceptor<'a, PORTAL_TCP>;
 
-    async fn bind(&self, local: SocketAddr) -> Result<Self::Accept<'_>, Self::Error> {
-        Ok(Acceptor {
+    fn bind(
+        &self,
+        local: SocketAddr,
+    ) -> impl Future<Output = Result<Self::Accept<'_>, Self::Error>> {
+        ready(Ok(Acceptor {
             tcp: &self.tcp,
             local,
-        })
+        }))
     }
 }
 
