@@ -74,8 +74,9 @@ impl<'m> Inbox<'m> {
         let [flags, g0, g1, i0, i1, t0, t1, p0, p1, p2, p3] = header;
         let topic = usize::from(u16::from_le_bytes([t0, t1]));
         let payload = u32::from_le_bytes([p0, p1, p2, p3]) as usize;
-        self.ring.copy(HEADER, into.get_mut(..topic + payload)?);
-        self.ring.discard(HEADER + topic + payload);
+        let length = topic.checked_add(payload)?;
+        self.ring.copy(HEADER, into.get_mut(..length)?);
+        self.ring.discard(HEADER + length);
         Some(Taken {
             label: Label {
                 qos: QoS::from_bits(flags & 0x03)?,

@@ -269,7 +269,7 @@ impl<'m> Link<'_, 'm> {
             }
             match reader.read(&mut buffer[filled..]).await {
                 Ok(0) => return Failure::Closed,
-                Ok(length) => filled += length.min(buffer.len() - filled),
+                Ok(length) => filled = filled.saturating_add(length).min(buffer.len()),
                 Err(error) => return Failure::Broken(error.kind()),
             }
             self.mqtt.shared().session.heard(Instant::now());
