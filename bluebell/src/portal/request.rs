@@ -337,11 +337,11 @@ fn read<'b>(request: &httparse::Request<'_, 'b>) -> Result<Head<'b>, Refusal> {
 /// (RFC 9112, 3.2).
 fn target(target: &str) -> Result<(Option<&str>, &str), Refusal> {
     const SCHEME: &str = "http://";
-    let (authority, rest) = match target.get(..SCHEME.len()) {
-        Some(scheme) if scheme.eq_ignore_ascii_case(SCHEME) => {
-            let rest = &target[SCHEME.len()..];
+    let (authority, rest) = match target.split_at_checked(SCHEME.len()) {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case(SCHEME) => {
             let end = rest.find(['/', '?']).unwrap_or(rest.len());
-            (Some(&rest[..end]), &rest[end..])
+            let (authority, rest) = rest.split_at(end);
+            (Some(authority), rest)
         }
         _ => (None, target),
     };
@@ -368,7 +368,8 @@ fn list(value: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
             .iter()
             .position(|byte| *byte == b';')
             .unwrap_or(item.len());
-        (item[..end].trim_ascii(), &item[end..])
+        let (name, parameters) = item.split_at(end);
+        (name.trim_ascii(), parameters)
     })
 }
 
