@@ -134,7 +134,9 @@ impl Queue {
                 .head
                 .is_none_or(|(_, newest)| start.generation > newest);
             let mut records = Records::of_sector(sector);
+            let mut whole = records.next;
             while let Some(record) = records.next(medium)? {
+                whole = record.after();
                 if !record.waiting {
                     continue;
                 }
@@ -149,7 +151,8 @@ impl Queue {
                 let end = records.end;
                 queue.head = Some((sector, start.generation));
                 queue.free = records.next..end;
-                if !medium.is_blank(queue.free.clone())? {
+                // Behind a torn record nothing is written: read together with it, it might pass for another.
+                if records.next != whole || !medium.is_blank(queue.free.clone())? {
                     queue.free = end..end;
                 }
             }

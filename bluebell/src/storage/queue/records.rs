@@ -80,7 +80,8 @@ impl Record {
         HEADER + length.next_multiple_of(WORD as u32)
     }
 
-    const fn after(&self) -> u32 {
+    /// Where the next record begins.
+    pub(super) const fn after(&self) -> u32 {
         self.address + Self::size(self.length)
     }
 

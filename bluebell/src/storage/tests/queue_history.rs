@@ -163,3 +163,20 @@ proptest! {
         live(&steps, outbox);
     }
 }
+
+/// Behind the torn one, the last one's beginning has the check of a header by chance.
+#[test]
+fn a_record_torn_after_its_first_word_costs_no_later_one() {
+    let push = |length, latest| Step::Push {
+        name: 0,
+        length,
+        latest,
+    };
+    let cut = Step::Cut {
+        operations: 0,
+        words: 1,
+    };
+    let mut steps = std::vec![push(0, false); 5];
+    steps.extend([cut, push(5, true), push(5, true)]);
+    live(&steps, 2);
+}
