@@ -7,7 +7,7 @@
 //! - `snprintf` and `sprintf` know floating point and take 4,800 bytes: see [`print`](crate::print). Of what the driver
 //!   prints for people (`phy_printf` and the like) nothing goes anywhere, so that is not even put together: the linker is
 //!   given esp-radio's `__esp_radio_printf`, which does nothing.
-//! - Fine timing measurement takes 10,000 bytes, the estimate of when beacons come 3,500. ESP-IDF leaves both out in
+//! - Fine timing measurement takes 10,000 bytes, the estimate of when beacons come 3,400. ESP-IDF leaves both out in
 //!   this way unless they are asked for (`components/esp_wifi/src/wifi_init.c`), and so does esp-radio after 1.0.0-beta.1:
 //!   with it the linker finds them twice, and they go from here.
 
