@@ -65,38 +65,8 @@ unsafe extern "C" fn instead_of_snprintf(
     e: u32,
 ) -> i32 {
     // SAFETY: the caller's promise.
-    unsafe { write(text, size, format, &[a, b, c, d, e]) }
-}
-
-/// `sprintf` with at most six arguments of 32 bits.
-///
-/// # Safety
-///
-/// As of C's: `text` has room for what is printed, `format` ends with 0, and so do the texts for `%s`.
-#[unsafe(no_mangle)]
-unsafe extern "C" fn instead_of_sprintf(
-    text: *mut u8,
-    format: *const u8,
-    a: u32,
-    b: u32,
-    c: u32,
-    d: u32,
-    e: u32,
-    f: u32,
-) -> i32 {
-    // SAFETY: the caller's promise.
-    unsafe { write(text, usize::MAX, format, &[a, b, c, d, e, f]) }
-}
-
-/// Writes at most `size` bytes, with the end; says how many there would be without it.
-///
-/// # Safety
-///
-/// As of `snprintf`.
-unsafe fn write(text: *mut u8, size: usize, format: *const u8, arguments: &[u32]) -> i32 {
-    // SAFETY: the caller's promise.
     let format = unsafe { bytes(format) };
-    let mut arguments = arguments.iter();
+    let mut arguments = [a, b, c, d, e].into_iter();
     let mut length = 0_usize;
     let mut put = |byte| {
         if length.saturating_add(1) < size {
@@ -107,7 +77,7 @@ unsafe fn write(text: *mut u8, size: usize, format: *const u8, arguments: &[u32]
     };
     print(
         format,
-        &mut || arguments.next().copied().unwrap_or_default(),
+        &mut || arguments.next().unwrap_or_default(),
         &mut |piece| match piece {
             Piece::Byte(byte) => put(byte),
             Piece::Text(address) => {
@@ -122,6 +92,25 @@ unsafe fn write(text: *mut u8, size: usize, format: *const u8, arguments: &[u32]
         unsafe { text.add(length.min(last)).write(0) };
     }
     i32::try_from(length).unwrap_or(i32::MAX)
+}
+
+/// `sprintf` with at most five arguments of 32 bits.
+///
+/// # Safety
+///
+/// As of `snprintf`, with room for all that is printed.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn instead_of_sprintf(
+    text: *mut u8,
+    format: *const u8,
+    a: u32,
+    b: u32,
+    c: u32,
+    d: u32,
+    e: u32,
+) -> i32 {
+    // SAFETY: the caller's promise.
+    unsafe { instead_of_snprintf(text, usize::MAX, format, a, b, c, d, e) }
 }
 
 /// A text of C, without its end.
